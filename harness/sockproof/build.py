@@ -1,0 +1,69 @@
+"""Builds what a run needs, once for all who ask at the same time."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sockproof import paths
+
+RUN_TARGETS = ("sockproof-battery", "sockproof-runner")
+
+
+class BuildError(Exception):
+    """The build failed; its text is what the tools said."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The programs of one build folder."""
+
+    folder: Path
+
+    @property
+    def battery(self) -> Path:
+        return self.folder / "bin" / "sockproof-battery"
+
+    @property
+    def runner(self) -> Path:
+        return self.folder / "bin" / "sockproof-runner"
+
+    def ready(self) -> bool:
+        return os.access(self.battery, os.X_OK) and os.access(self.runner, os.X_OK)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two runs side by side from one checkout: the second waits for the first one's build."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".sockproof-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _call(command: list[str]) -> None:
+    """Runs a tool of the build; what it says is shown only when it fails."""
+    done = subprocess.run(command, cwd=paths.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        raise BuildError(f"{' '.join(command)}\n{done.stdout}")
+
+
+def ensure(preset: str = "release", targets: tuple[str, ...] = RUN_TARGETS, quiet: bool = False) -> Build:
+    """Configures where that was not done yet, and builds `targets` (none: everything) of `preset`. Raises BuildError."""
+    folder = paths.build_dir(preset)
+    build = Build(folder)
+    try:
+        with _locked(folder):
+            if not (folder / "build.ninja").exists():
+                if not quiet:
+                    print(f"sockproof: building into {folder}", file=sys.stderr, flush=True)
+                _call(["cmake", "--preset", preset, "-B", str(folder)])
+            _call(["cmake", "--build", str(folder)] + [word for target in targets for word in ("--target", target)])
+    except FileNotFoundError as missing:
+        raise BuildError(f"{missing.filename} is not installed: ci/setup run installs it") from missing
+    return build

@@ -1,0 +1,196 @@
+"""The command line."""
+
+import enum
+import json
+import re
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, NoReturn, Optional
+
+import typer
+from reports import html, junit
+from reports.records import Results, load
+from rich.console import Console
+from rich.table import Table
+
+from sockproof import build, paths, runner, targets
+from sockproof.show import Show
+
+app = typer.Typer(name="sockproof", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+                  context_settings={"help_option_names": ["-h", "--help"]},
+                  help="A conformance test suite for socket implementations: listen, connect, accept and the data behind them.")
+
+
+class RunFormat(str, enum.Enum):
+    text = "text"
+    failures = "failures"
+    json = "json"
+
+
+class ListFormat(str, enum.Enum):
+    text = "text"
+    json = "json"
+
+
+class Listed(str, enum.Enum):
+    requirements = "requirements"
+    scenarios = "scenarios"
+    targets = "targets"
+
+
+class Isolation(str, enum.Enum):
+    auto = "auto"
+    none = "none"
+
+
+def stop(text: str, code: int = runner.HARNESS_FAILED) -> NoReturn:
+    """Ends with `text` on standard error."""
+    print(f"sockproof: {text}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _build() -> build.Build:
+    try:
+        return build.ensure()
+    except build.BuildError as failed:
+        stop(f"the build failed\n{failed}")
+
+
+def _target(text: str, profile: Optional[str] = None) -> targets.Target:
+    try:
+        return targets.resolve(text, profile)
+    except targets.UnknownTarget as unknown:
+        stop(str(unknown))
+
+
+def _console(stream: IO[str]) -> Console:
+    """A console on a stream; in a pipe it is plain text, of one width everywhere."""
+    console = Console(file=stream, highlight=False)
+    return console if console.is_terminal else Console(file=stream, highlight=False, width=160, no_color=True)
+
+
+def write_views(results: Results, folder: Path) -> Path:
+    """Writes what people look at into `folder`; gives the HTML report's path."""
+    junit.write(results, folder / "junit.xml")
+    html.write(results, folder / "report.html")
+    return folder / "report.html"
+
+
+def _option(*names: str, says: str, least: Optional[float] = None) -> Any:
+    """An option whose default is the runner's business."""
+    return typer.Option(None, *names, help=says, min=least, show_default=False)
+
+
+@app.command()
+def run(
+    target: str = typer.Argument("linux", help="A target's name, a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so"),
+    filter: Optional[str] = _option("--filter", says="Only these scenarios, in GoogleTest's words: 'Backlog*:Accept*-*/unix'"),
+    jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Scenarios that may compute at once (default: the cores)"),
+    repeat: Optional[int] = _option("--repeat", least=1, says="Run each scenario N times; different verdicts are 'flaky'"),
+    output: Optional[Path] = _option("--output", "-o", says="Folder for results.jsonl, junit.xml and report.html"),
+    launcher: Optional[str] = _option("--launcher", says="A command to stand before each scenario: 'env LD_PRELOAD=libfoo.so'"),
+    format: RunFormat = typer.Option(RunFormat.text, "--format", show_default=False,
+                                     help="On stdout: text (default), only the names of unexpected failures, or every record"),
+    profile: Optional[str] = _option("--profile", says="For PROVIDER[:ARG]: the documents it answers to (default: linux)"),
+    seed: Optional[int] = _option("--seed", says="Order of the scenarios, and whatever else is random"),
+    strict: bool = typer.Option(False, "--strict", help="A failed SHOULD is a failure too"),
+    resume: Optional[Path] = _option("--resume", says="Finish the run in this folder: what has a result is not run again"),
+    isolation: Optional[Isolation] = _option("--isolation", says="auto (default): namespaces for each scenario, where possible"),
+    timeout_scale: Optional[float] = _option("--timeout-scale", least=0.01, says="Multiplies every scenario's time limit"),
+) -> None:
+    """Runs the scenarios on TARGET, and says where the report is.
+
+    Exit code: 0 as expected, 1 something unexpected, 2 the harness failed (usage errors too), 3 nothing ran or all was not supported."""
+    chosen = _target(target, profile)
+    if profile and chosen.file is not None:
+        stop(f"--profile goes with PROVIDER[:ARG]; target '{chosen.name}' says its own ({chosen.profile})")
+    if resume is not None and not (resume / "results.jsonl").is_file():
+        stop(f"nothing to resume: {resume / 'results.jsonl'} does not exist")
+    built = _build()
+    folder = resume or output or paths.results_dir(f"{re.sub('[^A-Za-z0-9_.-]+', '_', chosen.name)}-{datetime.now():%Y%m%d-%H%M%S}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        stop(f"cannot write results: {reason}")
+    options = runner.Options(filter=filter, jobs=jobs, repeat=repeat, seed=seed, output=None if resume else folder,
+                             resume=resume, launcher=launcher, isolation=isolation.value if isolation else None,
+                             timeout_scale=timeout_scale, strict=strict)
+    console = _console(sys.stdout if format is RunFormat.text else sys.stderr)
+    show = Show(console)
+    results = Results()
+    job = runner.Run(built, chosen, options, on_stderr=show.line)
+    with show.live(f"sockproof {chosen.name}"):
+        for record in job.records():
+            if format is RunFormat.json:
+                print(json.dumps(record, ensure_ascii=False), flush=True)
+            if record.get("record") == "run":
+                show.total(record.get("scenarios"))
+            ended = results.add(record)
+            if ended is not None and record["record"] == "scenario":
+                show.scenario(results.scenarios[-1], results)
+    if (folder / "results.jsonl").is_file():
+        results = load(folder)  # with --resume it holds more than what was streamed
+    if format is RunFormat.failures:
+        for name in dict.fromkeys(scenario.name for scenario in results.unexpected()):
+            print(name)
+    show.summary(results)
+    if results.run or results.scenarios:
+        show.line(f"report: {write_views(results, folder)}")
+    raise typer.Exit(job.code)
+
+
+@app.command()
+def report(results: Path = typer.Argument(..., help="A results.jsonl, or the folder that holds one"),
+           output: Optional[Path] = _option("--output", "-o", says="Folder for the views (default: beside the results)")) -> None:
+    """Writes report.html and junit.xml again, from results that are there."""
+    try:
+        loaded = load(results)
+    except (OSError, ValueError) as reason:
+        stop(f"no results there: {reason}")
+    if not loaded.run and not loaded.scenarios:
+        stop(f"no results in {results}")
+    folder = output or (results if results.is_dir() else results.parent)
+    folder.mkdir(parents=True, exist_ok=True)
+    print(write_views(loaded, folder))
+
+
+@app.command("list")
+def list_(what: Listed = typer.Argument(..., help="What to list"),
+          profile: str = typer.Option(targets.DEFAULT_PROFILE, "--profile", help="Whose documents: linux, posix, ..."),
+          format: ListFormat = typer.Option(ListFormat.text, "--format", help="text, or json: one array")) -> None:
+    """Lists requirements, scenarios or targets."""
+    if what is Listed.targets:
+        rows = [{"name": each.name, "title": each.title, "provider": each.provider, "profile": each.profile,
+                 "launcher": each.launcher, "known_deviations": len(each.known_deviations)} for each in targets.known()]
+        columns = ["name", "provider", "profile", "launcher", "title"]
+    else:
+        try:
+            rows = runner.listing(_build(), what.value, "posix", profile)
+        except subprocess.CalledProcessError as failed:
+            stop(failed.stderr.strip() or f"the battery ended with {failed.returncode}")
+        columns = {Listed.requirements: ["id", "level", "allow", "text"], Listed.scenarios: ["name", "requirements"]}[what]
+    if format is ListFormat.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:  # one entry a line, for grep and cut
+        for row in rows:
+            print("\t".join(_cell(row.get(column)) for column in columns))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    console.print(table, markup=False)
+
+
+def _cell(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value if value is not None else "")
+
+
+def main() -> None:
+    """Entry point of ./sockproof."""
+    app(prog_name="sockproof")

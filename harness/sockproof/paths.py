@@ -1,0 +1,55 @@
+"""Where things are, in a checkout that may belong to somebody else."""
+
+import getpass
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGETS = ROOT / "harness" / "targets"
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in `folder`, or it in the nearest ancestor that exists."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _private_cache() -> Path:
+    """A folder of this user's own for this checkout, for a checkout that the user cannot write to."""
+    of_checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    if _writable(cache):
+        return cache / "sockproof" / of_checkout
+    private = Path(tempfile.gettempdir()) / f"sockproof-{getpass.getuser()}"
+    private.mkdir(mode=0o700, exist_ok=True)
+    if private.stat().st_uid != os.getuid():
+        raise PermissionError(f"{private} belongs to somebody else")
+    return private / of_checkout
+
+
+def build_dir(preset: str) -> Path:
+    """The build folder of a preset: SOCKPROOF_BUILD/PRESET, else build/PRESET of the checkout, else one in the user's cache."""
+    chosen = os.environ.get("SOCKPROOF_BUILD")
+    if chosen:
+        return Path(chosen).resolve() / preset
+    here = ROOT / "build" / preset
+    return here if _writable(here) else _private_cache() / "build" / preset
+
+
+def results_dir(name: str) -> Path:
+    """A new folder for the results of one run: in out/ of the checkout, else in the user's cache. `name` says what and when."""
+    base = ROOT / "out"
+    if not _writable(base):
+        base = _private_cache() / "out"
+    base.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1000):
+        folder = base / (name if attempt == 0 else f"{name}.{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{base / name}: taken, a thousand times over")

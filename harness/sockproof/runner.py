@@ -1,0 +1,95 @@
+"""Calls sockproof-runner, and hands on its records as they come."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reports.records import Json, parse
+from sockproof.build import Build
+from sockproof.targets import Target
+
+AS_EXPECTED, UNEXPECTED, HARNESS_FAILED, NOTHING_RAN = range(4)  # the runner's exit codes, and ours
+INTERRUPTED = 130
+
+
+@dataclass
+class Options:
+    """What a run is asked for; None or empty leaves it to the runner."""
+
+    filter: str | None = None
+    jobs: int | None = None
+    repeat: int | None = None
+    seed: int | None = None
+    output: Path | None = None
+    resume: Path | None = None
+    launcher: str | None = None
+    isolation: str | None = None
+    timeout_scale: float | None = None
+    strict: bool = False
+
+    def arguments(self) -> list[str]:
+        words: list[str] = []
+        for name, value in vars(self).items():
+            option = "--" + name.replace("_", "-")
+            if isinstance(value, bool):
+                words += [option] if value else []
+            elif value is not None:
+                words += [option, str(value)]
+        return words
+
+
+@dataclass
+class Run:
+    """A runner at work. Iterate over `records()`, then ask for `code`."""
+
+    build: Build
+    target: Target
+    options: Options
+    on_stderr: Callable[[str], None] = field(default=lambda line: print(line, file=sys.stderr))
+    code: int = HARNESS_FAILED
+
+    def command(self) -> list[str]:
+        return [str(self.build.runner), "--battery", str(self.build.battery), *self.target.runner_arguments(),
+                *self.options.arguments(), "--stream"]
+
+    def records(self) -> Iterator[Json]:
+        """The records as they come. Sets `code` at the end; a runner that dies is a harness that failed."""
+        with subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, errors="replace") as process:
+            assert process.stdout is not None and process.stderr is not None
+            reader = threading.Thread(target=self._forward, args=(process.stderr,), daemon=True)
+            reader.start()
+            try:
+                yield from parse(process.stdout)
+            except KeyboardInterrupt:
+                # A terminal sends the interrupt to the runner too; one that came to us alone is handed on.
+                process.terminate()
+                self.code = INTERRUPTED
+            except BaseException:
+                process.terminate()
+                raise
+            process.stdout.close()
+            process.wait()
+            reader.join()
+        if self.code == INTERRUPTED:
+            return
+        if process.returncode in (AS_EXPECTED, UNEXPECTED, HARNESS_FAILED, NOTHING_RAN):
+            self.code = process.returncode
+        else:
+            self.on_stderr(f"sockproof: the runner ended with {process.returncode}: {' '.join(self.command())}")
+
+    def _forward(self, stream: Iterator[str]) -> None:
+        for line in stream:
+            self.on_stderr(line.rstrip("\n"))
+
+
+def listing(build: Build, what: str, provider: str, profile: str) -> list[Json]:
+    """The battery's own list of `what`: scenarios or requirements. Raises subprocess.CalledProcessError."""
+    done = subprocess.run([str(build.battery), f"--provider={provider}", f"--profile={profile}", f"--list={what}"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
+    entries: list[Json] = json.loads(done.stdout)
+    return entries

@@ -1,0 +1,108 @@
+"""What a run looks like: a live line on a terminal, plain lines in a pipe, and the summary at the end of both."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reports.junit import sentence
+from reports.records import VERDICTS, Results, Scenario
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+STYLES = {"passed": "green", "failed": "bold red", "crashed": "bold red", "hung": "bold red", "flaky": "bold magenta",
+          "harness_error": "bold magenta", "unexpected_pass": "bold yellow", "known_deviation": "yellow",
+          "not_supported": "dim", "observed": "cyan"}
+
+
+class Show:
+    """Shows one run on `console`. Feed it every record's effect through `scenario`."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress: Progress | None = None
+        self._unexpected = 0
+
+    @contextmanager
+    def live(self, what: str) -> Iterator[None]:
+        """A progress line for as long as the run lasts, where somebody is watching."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                      TextColumn("{task.fields[news]}"), console=self.console, transient=True) as progress:
+            progress.add_task(escape(what), total=None, news="")
+            self._progress = progress
+            try:
+                yield
+            finally:
+                self._progress = None
+
+    def total(self, scenarios: int | None) -> None:
+        if self._progress is not None and scenarios:
+            self._progress.update(self._progress.task_ids[0], total=scenarios)
+
+    def line(self, text: str) -> None:
+        """A line of somebody else's, above the progress line."""
+        self.console.print(escape(text), soft_wrap=True, highlight=False)
+
+    def scenario(self, scenario: Scenario, results: Results) -> None:
+        """A scenario has ended: count it, and tell about it at once where it is worth telling."""
+        self._unexpected += scenario.unexpected
+        if self._progress is not None:
+            news = f"[bold red]{self._unexpected} unexpected[/]" if self._unexpected else ""
+            self._progress.update(self._progress.task_ids[0], advance=1, news=news)
+        if scenario.unexpected or scenario.verdict == "failed":
+            self._tell(scenario, results)
+
+    def _tell(self, scenario: Scenario, results: Results) -> None:
+        style = STYLES.get(scenario.verdict, "")
+        aside = "" if scenario.unexpected else " (SHOULD: told, and no failure without --strict)"
+        again = f" (repeat {scenario.repeat})" if int(results.run.get("repeat") or 1) > 1 else ""
+        self.console.print(f"[{style}]{scenario.verdict}[/]  {escape(scenario.name)}{again}{aside}", soft_wrap=True)
+        failed = [sentence(check) for check in results.checks_of(scenario) if check.verdict == "failed"]
+        for text in dict.fromkeys(failed):
+            self.line(f"    {text}")
+        if scenario.reason and not failed:
+            self.line(f"    {scenario.reason}")
+        if scenario.replay:
+            self.line(f"    replay: {scenario.replay}")
+
+    def summary(self, results: Results) -> None:
+        """The table by area, what was not supported and why, and one closing line."""
+        areas = results.by_area()
+        if areas:
+            self.console.print(self._table(areas))
+        missing = Counter(each.reason or "no reason given" for each in results.scenarios if each.verdict == "not_supported")
+        for reason, count in missing.most_common():
+            self.line(f"not supported, {plural(count, 'scenario')}: {reason}")
+        self.line(closing(results))
+
+    def _table(self, areas: dict[str, Counter[str]]) -> Table:
+        total: Counter[str] = sum(areas.values(), Counter())
+        columns = [verdict for verdict in VERDICTS if total[verdict]]
+        table = Table(box=None, pad_edge=False, show_footer=True)
+        table.add_column("area", footer="all")
+        table.add_column("scenarios", footer=str(sum(total.values())), justify="right")
+        for verdict in columns:
+            table.add_column(verdict, footer=str(total[verdict]), justify="right", style=STYLES[verdict])
+        for area, counts in areas.items():
+            cells = [str(counts[verdict]) if counts[verdict] else "" for verdict in columns]
+            table.add_row(escape(area), str(sum(counts.values())), *cells)
+        return table
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def closing(results: Results) -> str:
+    """The run in one sentence."""
+    verdicts = results.verdicts()
+    told = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict]) or "nothing ran"
+    unexpected = len(results.unexpected())
+    wall = (results.summary or {}).get("wall_ms")
+    time = f" in {float(wall) / 1000:.1f} s" if wall is not None else ""
+    end = "" if results.summary is not None else "; the run was cut short"
+    return f"{plural(len(results.scenarios), 'scenario')}{time}: {told}; {unexpected} unexpected{end}"

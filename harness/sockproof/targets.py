@@ -1,0 +1,75 @@
+"""Targets: the rows of a report. The runner checks a target's file; this is the view that lists and resolves them."""
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sockproof import paths
+
+DEFAULT_PROFILE = "linux"
+PROVIDERS = ("posix", "lib")  # those that need no file: PROVIDER or PROVIDER:ARG
+
+
+class UnknownTarget(Exception):
+    """There is no such target; the text says which there are."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target. `file` is None for one that was named as PROVIDER[:ARG] instead of by a file."""
+
+    name: str
+    provider: str
+    profile: str
+    title: str = ""
+    launcher: str = ""
+    file: Path | None = None
+    known_deviations: list[dict[str, Any]] = field(default_factory=list)
+
+    def runner_arguments(self) -> list[str]:
+        """How the runner is told."""
+        if self.file is not None:
+            return ["--target", str(self.file)]
+        return ["--provider", self.provider, "--profile", self.profile]
+
+
+def load(file: Path) -> Target:
+    """The target in `file`. Raises UnknownTarget with the reason where it cannot be read."""
+    try:
+        with file.open("rb") as text:
+            table = tomllib.load(text)
+    except (OSError, tomllib.TOMLDecodeError) as reason:
+        raise UnknownTarget(f"{file}: {reason}") from reason
+    launcher = table.get("launcher", "")
+    return Target(
+        name=table.get("name", file.stem),
+        provider=table.get("provider", ""),
+        profile=table.get("profile", ""),
+        title=table.get("title", ""),
+        launcher=launcher if isinstance(launcher, str) else " ".join(launcher),
+        file=file.resolve(),
+        known_deviations=table.get("known_deviation", []),
+    )
+
+
+def known() -> list[Target]:
+    """The targets that come with sockproof, by name."""
+    return [load(file) for file in sorted(paths.TARGETS.glob("*.toml"))]
+
+
+def resolve(text: str, profile: str | None = None) -> Target:
+    """What TARGET on a command line means: a target's name, a file.toml, or PROVIDER[:ARG] (with `profile`)."""
+    named = paths.TARGETS / f"{text}.toml"
+    if re.fullmatch(r"[\w.-]+", text) and named.is_file():
+        return load(named)
+    if text.endswith(".toml"):
+        return load(Path(text))
+    provider, colon, argument = text.partition(":")
+    if provider in PROVIDERS and (argument or not colon):
+        if provider == "lib" and not argument:
+            raise UnknownTarget("lib wants a library: lib:./libmystack.so")
+        return Target(name=text, provider=text, profile=profile or DEFAULT_PROFILE)
+    names = ", ".join(target.name for target in known())
+    raise UnknownTarget(f"no target '{text}'. Targets: {names}. Also: a target's file.toml, or a provider: posix, lib:FILE.so")
