@@ -7,8 +7,7 @@ from pathlib import Path
 
 from reports.records import Check, Results, Scenario, as_text
 
-FAILURES = ("failed", "unexpected_pass", "flaky")
-ERRORS = ("crashed", "hung", "harness_error")
+ERRORS = ("harness_error",)  # of the harness; whatever else is unexpected is a failure of the implementation
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -45,7 +44,7 @@ def explain(scenario: Scenario, checks: list[Check]) -> str:
 
 
 def counts_as(scenario: Scenario) -> str:
-    """What JUnit calls this scenario: passed, skipped, failure or error.
+    """What JUnit calls this scenario: passed, skipped, failure or error. A crash or a hang is a failure: of the implementation.
 
     A deviation that is known, and a SHOULD that failed without --strict, is no failure: it is 'skipped' with its reason."""
     if scenario.verdict in ("passed", "observed"):

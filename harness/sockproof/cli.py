@@ -13,9 +13,12 @@ import typer
 from reports import html, junit
 from reports.records import Results, load
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from sockproof import build, paths, runner, targets
+from sockproof import build
+from sockproof import doctor as examination
+from sockproof import paths, runner, targets
 from sockproof.show import Show
 
 app = typer.Typer(name="sockproof", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
@@ -85,7 +88,8 @@ def _option(*names: str, says: str, least: Optional[float] = None) -> Any:
 
 @app.command()
 def run(
-    target: str = typer.Argument("linux", help="A target's name, a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so"),
+    target: Optional[str] = typer.Argument(
+        None, show_default=False, help="A target's name (default: linux), a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so"),
     filter: Optional[str] = _option("--filter", says="Only these scenarios, in GoogleTest's words: 'Backlog*:Accept*-*/unix'"),
     jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Scenarios that may compute at once (default: the cores)"),
     repeat: Optional[int] = _option("--repeat", least=1, says="Run each scenario N times; different verdicts are 'flaky'"),
@@ -102,14 +106,18 @@ def run(
 ) -> None:
     """Runs the scenarios on TARGET, and says where the report is.
 
-    Exit code: 0 as expected, 1 something unexpected, 2 the harness failed (usage errors too), 3 nothing ran or all was not supported."""
-    chosen = _target(target, profile)
-    if profile and chosen.file is not None:
+    Exit code: 0 as expected, 1 something unexpected, 2 the harness failed (usage errors too), 3 nothing ran or everything was
+    not supported, 130 interrupted."""
+    chosen = None if resume and not target else _target(target or targets.DEFAULT_TARGET, profile)
+    if profile and chosen is not None and chosen.file is not None:
         stop(f"--profile goes with PROVIDER[:ARG]; target '{chosen.name}' says its own ({chosen.profile})")
+    if resume is not None and output is not None:
+        stop("--resume finishes a run where it is; --output has no say in it")
     if resume is not None and not (resume / "results.jsonl").is_file():
         stop(f"nothing to resume: {resume / 'results.jsonl'} does not exist")
     built = _build()
-    folder = resume or output or paths.results_dir(f"{re.sub('[^A-Za-z0-9_.-]+', '_', chosen.name)}-{datetime.now():%Y%m%d-%H%M%S}")
+    name = chosen.name if chosen else "resumed"
+    folder = resume or output or paths.results_dir(f"{re.sub('[^A-Za-z0-9_.-]+', '_', name)}-{datetime.now():%Y%m%d-%H%M%S}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
@@ -121,7 +129,7 @@ def run(
     show = Show(console)
     results = Results()
     job = runner.Run(built, chosen, options, on_stderr=show.line)
-    with show.live(f"sockproof {chosen.name}"):
+    with show.live(f"sockproof {name}"):
         for record in job.records():
             if format is RunFormat.json:
                 print(json.dumps(record, ensure_ascii=False), flush=True)
@@ -162,9 +170,9 @@ def list_(what: Listed = typer.Argument(..., help="What to list"),
           format: ListFormat = typer.Option(ListFormat.text, "--format", help="text, or json: one array")) -> None:
     """Lists requirements, scenarios or targets."""
     if what is Listed.targets:
-        rows = [{"name": each.name, "title": each.title, "provider": each.provider, "profile": each.profile,
-                 "launcher": each.launcher, "known_deviations": len(each.known_deviations)} for each in targets.known()]
-        columns = ["name", "provider", "profile", "launcher", "title"]
+        rows = [{"name": each.name, "text": each.text, "provider": each.provider, "profile": each.profile,
+                 "launcher": each.launcher, "deviations": each.deviations} for each in targets.known()]
+        columns = ["name", "provider", "profile", "launcher", "text"]
     else:
         try:
             rows = runner.listing(_build(), what.value, "posix", profile)
@@ -185,6 +193,23 @@ def list_(what: Listed = typer.Argument(..., help="What to list"),
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     console.print(table, markup=False)
+
+
+@app.command()
+def doctor(format: ListFormat = typer.Option(ListFormat.text, "--format", help="text, or json: one object")) -> None:
+    """Tries what this machine can do for a run, and says what each lack costs. """
+    findings = examination.examine()
+    if format is ListFormat.json:
+        print(json.dumps(examination.as_json(findings), indent=1))
+        return
+    console = _console(sys.stdout)
+    facts = examination.machine()
+    console.print(f"{facts['kernel']}, {facts['libc']}, {facts['cores']} cores, {facts['memory_mib']} MiB, uid {facts['user']}")
+    for finding in findings:
+        mark = "[green]yes[/]" if finding.able else "[yellow]no [/]"
+        console.print(f"{mark}  {finding.name}: {escape(finding.detail)}", soft_wrap=True)
+        if not finding.able:
+            console.print(f"     costs: {finding.costs}", soft_wrap=True, markup=False)
 
 
 def _cell(value: object) -> str:

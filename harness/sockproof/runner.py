@@ -1,6 +1,7 @@
 """Calls sockproof-runner, and hands on its records as they come."""
 
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -47,14 +48,20 @@ class Run:
     """A runner at work. Iterate over `records()`, then ask for `code`."""
 
     build: Build
-    target: Target
+    target: Target | None  # None: the run that is resumed knows
     options: Options
     on_stderr: Callable[[str], None] = field(default=lambda line: print(line, file=sys.stderr))
     code: int = HARNESS_FAILED
 
     def command(self) -> list[str]:
-        return [str(self.build.runner), "--battery", str(self.build.battery), *self.target.runner_arguments(),
-                *self.options.arguments(), "--stream"]
+        around: list[str] = []
+        target: list[str] = []
+        if self.target is not None:
+            target = self.target.runner_arguments()
+            if self.target.launcher_mode == "run":  # once, around the whole run: the runner does not see it
+                around = shlex.split(self.target.launcher)
+        return [*around, str(self.build.runner), "--battery", str(self.build.battery), *target, *self.options.arguments(),
+                "--stream" if self.options.output or self.options.resume else "--stream-only"]
 
     def records(self) -> Iterator[Json]:
         """The records as they come. Sets `code` at the end; a runner that dies is a harness that failed."""

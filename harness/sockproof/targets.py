@@ -8,6 +8,7 @@ from typing import Any
 
 from sockproof import paths
 
+DEFAULT_TARGET = "linux"
 DEFAULT_PROFILE = "linux"
 PROVIDERS = ("posix", "lib")  # those that need no file: PROVIDER or PROVIDER:ARG
 
@@ -23,10 +24,11 @@ class Target:
     name: str
     provider: str
     profile: str
-    title: str = ""
+    text: str = ""
     launcher: str = ""
+    launcher_mode: str = "scenario"
     file: Path | None = None
-    known_deviations: list[dict[str, Any]] = field(default_factory=list)
+    deviations: list[dict[str, Any]] = field(default_factory=list)
 
     def runner_arguments(self) -> list[str]:
         """How the runner is told."""
@@ -42,15 +44,15 @@ def load(file: Path) -> Target:
             table = tomllib.load(text)
     except (OSError, tomllib.TOMLDecodeError) as reason:
         raise UnknownTarget(f"{file}: {reason}") from reason
-    launcher = table.get("launcher", "")
     return Target(
         name=table.get("name", file.stem),
         provider=table.get("provider", ""),
         profile=table.get("profile", ""),
-        title=table.get("title", ""),
-        launcher=launcher if isinstance(launcher, str) else " ".join(launcher),
+        text=table.get("text", ""),
+        launcher=table.get("launcher", ""),
+        launcher_mode=table.get("launcher_mode", "scenario"),
         file=file.resolve(),
-        known_deviations=table.get("known_deviation", []),
+        deviations=table.get("deviation", []),
     )
 
 
