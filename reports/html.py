@@ -19,6 +19,11 @@ GRAVITY = ("harness_error", "crashed", "hung", "failed", "flaky", "unexpected_pa
 TRACE_LINES_OF_A_PASS = 40
 
 
+def anchor(name: str) -> str:
+    """`name` as the id of an element, which may hold no white space."""
+    return re.sub(r"[^\w./-]", "_", name)
+
+
 @dataclass
 class Run:
     """One repeat of a scenario, with what it saw."""
@@ -47,8 +52,11 @@ class Entry:
         return min(self.runs, key=lambda run: (not run.record.unexpected, GRAVITY.index(run.record.verdict)))
 
     @property
-    def anchor(self) -> str:
-        return "s-" + re.sub(r"[^A-Za-z0-9]+", "-", self.name)
+    def telling(self) -> list[Run]:
+        """The gravest run, and one more of every other verdict that came up."""
+        first = {run.record.verdict: run for run in reversed(self.runs)}
+        first.pop(self.gravest.record.verdict)
+        return [self.gravest, *sorted(first.values(), key=lambda run: GRAVITY.index(run.record.verdict))]
 
     @property
     def counts(self) -> Counter[str]:
@@ -71,10 +79,6 @@ class Row:
     cells: dict[str, Cell] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
     sightings: Counter[tuple[str, ...]] = field(default_factory=Counter)
-
-    @property
-    def anchor(self) -> str:
-        return "r-" + re.sub(r"[^A-Za-z0-9]+", "-", self.requirement.id)
 
     @property
     def verdicts(self) -> list[str]:
@@ -169,15 +173,16 @@ def render(results: Results) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
-    environment.filters["text"] = as_text
+    environment.filters.update(text=as_text, anchor=anchor)
     entries = _entries(results)
     rows = _rows(results, entries)
     areas: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries.values():
         areas[entry.runs[0].record.area].append(entry)
-    wide = sorted((row for row in rows if len(row.requirement.allow) > 1), key=lambda row: (-len(row.requirement.allow), row.anchor))
+    wide = sorted((row for row in rows if len(row.requirement.allow) > 1), key=lambda row: (-len(row.requirement.allow), row.requirement.id))
     return environment.get_template("report.html.j2").render(
         results=results,
+        texts={key: requirement.text for key, requirement in results.requirements.items()},
         run=results.run,
         summary=results.summary or {},
         facts=_facts(results),

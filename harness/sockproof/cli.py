@@ -89,7 +89,8 @@ def _option(*names: str, says: str, least: Optional[float] = None) -> Any:
 @app.command()
 def run(
     target: Optional[str] = typer.Argument(
-        None, show_default=False, help="A target's name (default: linux), a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so"),
+        None, show_default=False,
+        help="A target's name (default: linux), a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so"),
     filter: Optional[str] = _option("--filter", says="Only these scenarios, in GoogleTest's words: 'Backlog*:Accept*-*/unix'"),
     jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Scenarios that may compute at once (default: the cores)"),
     repeat: Optional[int] = _option("--repeat", least=1, says="Run each scenario N times; different verdicts are 'flaky'"),

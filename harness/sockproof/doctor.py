@@ -63,16 +63,21 @@ def in_child(probe: Callable[[], str]) -> tuple[bool, str]:
     return status == 0, said
 
 
+def _user_namespace() -> str:
+    """A user namespace in which this user is root, with a network namespace that belongs to it."""
+    uid, gid = os.getuid(), os.getgid()
+    _checked(_libc().unshare(CLONE_NEWUSER | CLONE_NEWNET), "unshare")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    return "in a user namespace"
+
+
 def _enter_namespace() -> str:
     """A network namespace of its own, in a user namespace where that is what it takes; its loopback interface is up."""
-    uid, gid = os.getuid(), os.getgid()
     how = "as root"
-    if uid != 0 or _libc().unshare(CLONE_NEWNET) == -1:
-        _checked(_libc().unshare(CLONE_NEWUSER | CLONE_NEWNET), "unshare")
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-        how = "in a user namespace"
+    if os.getuid() != 0 or _libc().unshare(CLONE_NEWNET) == -1:
+        how = _user_namespace()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
     return how
@@ -169,6 +174,7 @@ def _other_user() -> str:
 PROBES: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("network namespaces", _enter_namespace,
      "scenarios share this machine's loopback; those that need sysctls or a network of their own are not_supported"),
+    ("user namespaces", _user_namespace, "only root gets namespaces of its own; an ordinary user runs without isolation"),
     ("sysctls of a namespace", _sysctl, "scenarios that need net.ipv4 settings, such as tcp_abort_on_overflow, are not_supported"),
     ("TUN devices", _tun, "no scripted peer: requirements that need packet injection have no scenario to stand on"),
     ("IPv4 loopback", _loopback(socket.AF_INET, "127.0.0.1"), "no run: nearly everything uses 127.0.0.1"),
