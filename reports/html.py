@@ -179,7 +179,8 @@ def render(results: Results) -> str:
     areas: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries.values():
         areas[entry.runs[0].record.area].append(entry)
-    wide = sorted((row for row in rows if len(row.requirement.allow) > 1), key=lambda row: (-len(row.requirement.allow), row.requirement.id))
+    wide = sorted((row for row in rows if len(row.requirement.allow) > 1),
+                  key=lambda row: (-len(row.requirement.allow), row.requirement.id))
     return environment.get_template("report.html.j2").render(
         results=results,
         texts={key: requirement.text for key, requirement in results.requirements.items()},
