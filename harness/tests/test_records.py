@@ -1,0 +1,40 @@
+"""results.jsonl, read back."""
+
+import json
+from pathlib import Path
+
+import golden
+import pytest
+from reports.records import load, parse
+
+
+def written(folder: Path, tail: str = "") -> Path:
+    file = folder / "results.jsonl"
+    file.write_text("".join(json.dumps(record) + "\n" for record in golden.RECORDS) + tail)
+    return file
+
+
+def test_a_folder_and_its_file_are_the_same_results(tmp_path: Path) -> None:
+    assert load(written(tmp_path)) == load(tmp_path) == golden.results()
+
+
+def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
+    assert load(written(tmp_path, '{"record":"scenario","na')) == golden.results()
+
+
+def test_a_broken_line_in_the_middle_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not a record: nonsense"):
+        list(parse(["{}\n", "nonsense\n", "{}\n"]))
+
+
+def test_what_a_later_schema_adds_is_left_aside() -> None:
+    results = golden.results([golden.scenario("A.B/inet", "passed", ["a.b"], colour="blue")])
+    assert results.scenarios[0].name == "A.B/inet"
+
+
+def test_counts() -> None:
+    results = golden.results()
+    assert results.verdicts()["failed"] == 2
+    assert results.by_area()["accept"]["not_supported"] == 1
+    assert [scenario.name for scenario in results.unexpected()] == [
+        "Accept.Order/inet6", "Connect.Refused/inet", "Connect.Refused/inet6", "Connect.Refused/unix", "Connect.Refused/dual"]

@@ -1,0 +1,42 @@
+"""What TARGET means on a command line."""
+
+from pathlib import Path
+
+import pytest
+from sockproof import targets
+
+
+def test_a_name_is_a_file_of_ours() -> None:
+    linux = targets.resolve("linux")
+    assert (linux.provider, linux.profile, linux.launcher) == ("posix", "linux", "")
+    assert linux.runner_arguments() == ["--target", str(linux.file)]
+
+
+def test_every_target_of_ours_has_the_name_of_its_file() -> None:
+    for target in targets.known():
+        assert target.file is not None and target.name == target.file.stem and target.provider and target.profile
+
+
+def test_a_file_of_somebody_elses(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\nprovider = "lib:./mine.so"\nprofile = "posix"\nlauncher = "env A=1"\nlauncher_mode = "run"\n')
+    mine = targets.resolve(str(file))
+    assert (mine.name, mine.provider, mine.launcher, mine.launcher_mode) == ("mine", "lib:./mine.so", "env A=1", "run")
+
+
+@pytest.mark.parametrize("text", ["posix", "lib:./mine.so"])
+def test_a_provider_needs_no_file(text: str) -> None:
+    assert targets.resolve(text, "posix").runner_arguments() == ["--provider", text, "--profile", "posix"]
+    assert targets.resolve(text).profile == "linux"
+
+
+@pytest.mark.parametrize("text", ["nope", "../linux", "lib", "lib:", "nope:x", "", "missing.toml"])
+def test_anything_else_is_refused_with_a_reason(text: str) -> None:
+    with pytest.raises(targets.UnknownTarget) as unknown:
+        targets.resolve(text)
+    assert str(unknown.value)
+
+
+def test_an_unknown_target_lists_the_known_ones() -> None:
+    with pytest.raises(targets.UnknownTarget, match="linux"):
+        targets.resolve("solaris")
