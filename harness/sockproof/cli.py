@@ -18,7 +18,7 @@ from rich.table import Table
 
 from sockproof import build
 from sockproof import doctor as examination
-from sockproof import paths, runner, targets
+from sockproof import owntests, paths, runner, targets
 from sockproof.show import Show
 
 app = typer.Typer(name="sockproof", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
@@ -48,15 +48,21 @@ class Isolation(str, enum.Enum):
     none = "none"
 
 
+class Preset(str, enum.Enum):
+    release = "release"
+    debug = "debug"
+    coverage = "coverage"
+
+
 def stop(text: str, code: int = runner.HARNESS_FAILED) -> NoReturn:
     """Ends with `text` on standard error."""
     print(f"sockproof: {text}", file=sys.stderr)
     raise typer.Exit(code)
 
 
-def _build() -> build.Build:
+def _build(preset: str = "release") -> build.Build:
     try:
-        return build.ensure()
+        return build.ensure(preset)
     except build.BuildError as failed:
         stop(f"the build failed\n{failed}")
 
@@ -104,6 +110,7 @@ def run(
     resume: Optional[Path] = _option("--resume", says="Finish the run in this folder: what has a result is not run again"),
     isolation: Optional[Isolation] = _option("--isolation", says="auto (default): namespaces for each scenario, where possible"),
     timeout_scale: Optional[float] = _option("--timeout-scale", least=0.01, says="Multiplies every scenario's time limit"),
+    preset: Preset = typer.Option(Preset.release, "--preset", help="The build to run; debug has sanitizers in it"),
 ) -> None:
     """Runs the scenarios on TARGET, and says where the report is.
 
@@ -116,7 +123,7 @@ def run(
         stop("--resume finishes a run where it is; --output has no say in it")
     if resume is not None and not (resume / "results.jsonl").is_file():
         stop(f"nothing to resume: {resume / 'results.jsonl'} does not exist")
-    built = _build()
+    built = _build(preset.value)
     name = chosen.name if chosen else "resumed"
     folder = resume or output or paths.results_dir(f"{re.sub('[^A-Za-z0-9_.-]+', '_', name)}-{datetime.now():%Y%m%d-%H%M%S}")
     try:
@@ -194,6 +201,12 @@ def list_(what: Listed = typer.Argument(..., help="What to list"),
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     console.print(table, markup=False)
+
+
+@app.command()
+def test() -> None:
+    """The project's own tests and checks. Exit code 0 when all of them are good."""
+    raise typer.Exit(0 if owntests.run() else 1)
 
 
 @app.command()

@@ -21,8 +21,8 @@ def check(scenario: str, name: str, outcome: str, verdict: str, **more: Any) -> 
 def scenario(name: str, verdict: str, requirements: list[str], **more: Any) -> dict[str, Any]:
     return {"record": "scenario", "name": name, "area": requirements[0].split(".")[0], "family": name.split("/")[1], "repeat": 1,
             "verdict": verdict, "unexpected": False, "reason": "", "level": "MUST", "requirements": requirements,
-            "duration_ms": 12.5, "cpu_ms": 1.5, "max_rss_kib": 4000, "exit": {"code": 0}, "limit": None, "stacks": "", "stacks_missing": "",
-            "trace": [f"line {number}" for number in range(60)], "output_tail": "",
+            "duration_ms": 12.5, "cpu_ms": 1.5, "max_rss_kib": 4000, "exit": {"code": 0}, "limit": None, "stacks": "",
+            "stacks_missing": "", "trace": [f"line {number}" for number in range(60)], "output_tail": "",
             "replay": f"./sockproof run linux --filter '{name}'"} | more
 
 

@@ -1,0 +1,160 @@
+"""The project's own tests and checks, one step after the other, each with its own closing lines."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from sockproof import build, paths
+
+CORES = len(os.sched_getaffinity(0))
+TIDY_CHECKS = ("-*,bugprone-use-after-move,bugprone-dangling-handle,bugprone-infinite-loop,bugprone-sizeof-expression,"
+               "bugprone-string-constructor,bugprone-suspicious-memset-usage,bugprone-unused-raii,bugprone-unused-return-value,"
+               "misc-unused-using-decls,performance-for-range-copy,performance-move-const-arg")
+SOURCES = ("conformance", "providers", "harness")
+
+
+class StepFailed(Exception):
+    """A step found something; it has been printed."""
+
+
+@dataclass
+class Step:
+    """A step that was taken: how it ended, in the words of the tool that did it."""
+
+    name: str
+    good: bool
+    seconds: float
+    closing: str
+
+
+def say(command: list[str], closing: str, **environment: str) -> str:
+    """Runs `command`, lets its output through, and gives the last line of it that matches `closing`. Raises StepFailed."""
+    last = ""
+    with subprocess.Popen(command, cwd=paths.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", env={**os.environ, **environment}) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if re.search(closing, line):
+                last = line.strip().strip("= ")
+    if process.returncode != 0:
+        raise StepFailed(last or f"{command[0]} ended with {process.returncode}")
+    return last
+
+
+def sources(*endings: str) -> list[Path]:
+    """The project's own files with these endings; what is built or checked out beside them is none of ours."""
+    try:
+        listed = subprocess.run(["git", "-C", str(paths.ROOT), "ls-files", "-z", *SOURCES], capture_output=True, text=True,
+                                check=True).stdout.split("\0")
+        files: Iterable[Path] = (paths.ROOT / name for name in listed if name)
+    except (OSError, subprocess.CalledProcessError):  # not a clone, or somebody else's
+        files = (file for folder in SOURCES for file in (paths.ROOT / folder).rglob("*"))
+    return sorted(file for file in files if file.suffix in endings and file.is_file())
+
+
+def _format() -> str:
+    files = sources(".cpp", ".h", ".c")
+    say(["clang-format-14", "--dry-run", "--Werror", *map(str, files)], "$^")
+    return f"{len(files)} files formatted"
+
+
+def _python() -> str:
+    say([sys.executable, "-m", "flake8", "harness", "reports"], "$^")
+    return say([sys.executable, "-m", "mypy", "harness/sockproof", "reports"], "Success|Found")
+
+
+def _tidy() -> str:
+    """clang-tidy on each source that this build folder has not seen clean as it is now."""
+    folder = paths.build_dir("release")
+    seen = folder / "tidy"
+    seen.mkdir(exist_ok=True)
+    flags = hashlib.sha256(TIDY_CHECKS.encode())
+    for header in sources(".h"):
+        flags.update(header.read_bytes())
+    commands = (folder / "compile_commands.json").read_text(encoding="utf-8")
+    todo: list[tuple[Path, Path]] = []
+    for file in sources(".cpp"):
+        key = flags.copy()
+        key.update(file.read_bytes())
+        if f'"{file}"' in commands and not (seen / key.hexdigest()).exists():
+            todo.append((file, seen / key.hexdigest()))
+
+    def look(entry: tuple[Path, Path]) -> str:
+        file, stamp = entry
+        done = subprocess.run(["clang-tidy", "-p", str(folder), "--quiet", f"--checks={TIDY_CHECKS}", "--warnings-as-errors=*",
+                               str(file)], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            stamp.touch()
+            return ""
+        return done.stdout + done.stderr
+
+    with ThreadPoolExecutor(CORES) as pool:
+        complaints = [complaint for complaint in pool.map(look, todo) if complaint]
+    for complaint in complaints:
+        print(complaint)
+    if complaints:
+        raise StepFailed(f"{len(complaints)} of {len(todo)} files")
+    return f"{len(todo)} changed files"
+
+
+def _build(preset: str) -> Callable[[], str]:
+    def step() -> str:
+        try:
+            return str(build.ensure(preset, targets=()).folder)
+        except build.BuildError as failed:
+            print(failed)
+            raise StepFailed("does not build") from failed
+    return step
+
+
+def _ctest(preset: str) -> Callable[[], str]:
+    return lambda: say(["ctest", "--test-dir", str(paths.build_dir(preset)), "--output-on-failure", "--no-tests=error",
+                        "-j", str(CORES)], r"tests passed|tests failed|No tests")
+
+
+def _pytest() -> str:
+    return say([sys.executable, "-m", "pytest", "harness", "-q", "-n", str(CORES)], r"\d+ (passed|failed|error).* in ")
+
+
+def _battery(preset: str) -> Callable[[], str]:
+    return lambda: say([sys.executable, "-E", "-s", str(paths.ROOT / "harness"), "run", "linux", "--preset", preset],
+                       r"scenarios? in .* unexpected")
+
+
+STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("format of C++", _format),
+    ("flake8 and mypy", _python),
+    ("build release", _build("release")),
+    ("build debug (ASan, UBSan)", _build("debug")),
+    ("ctest release", _ctest("release")),
+    ("ctest debug", _ctest("debug")),
+    ("pytest", _pytest),
+    ("battery on linux", _battery("release")),
+    ("battery on linux, debug", _battery("debug")),
+    ("clang-tidy", _tidy),
+)
+
+
+def run() -> bool:
+    """Takes every step, whatever became of the one before, and closes with what each of them said. True when all went well."""
+    taken: list[Step] = []
+    for name, action in STEPS:
+        print(f"== {name}", flush=True)
+        start = time.monotonic()
+        try:
+            good, closing = True, action()
+        except StepFailed as failed:
+            good, closing = False, str(failed)
+        taken.append(Step(name, good, time.monotonic() - start, closing))
+    print("== closing lines")
+    for step in taken:
+        print(f"{'ok    ' if step.good else 'FAILED'} {step.seconds:6.1f} s  {step.name}: {step.closing}")
+    return all(step.good for step in taken)
