@@ -3,11 +3,13 @@ failures."""
 
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 
-from reports.records import Check, Results, Scenario, as_text
+from reports.records import Check, Entry, Json, Results, Run
 
 ERRORS = ("harness_error",)  # of the harness; whatever else is unexpected is a failure of the implementation
+NOT_RIGHT = ("failed", "known_deviation", "unexpected_pass")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -25,81 +27,71 @@ def sentence(check: Check) -> str:
     return f"{check.requirement} {check.level}: saw {check.outcome}{native}, allowed {allowed}{cited}{detail}"
 
 
-def explain(scenario: Scenario, checks: list[Check]) -> str:
+def step_sentence(step: Json) -> str:
+    """A step that the scenario stands on, and that failed, as one line."""
+    detail = f": {step['detail']}" if step.get("detail") else ""
+    return f"{step.get('call')} gave {step.get('outcome')}{detail} ({step.get('where')})"
+
+
+def explain(run: Run) -> str:
     """Everything somebody needs who looks at a scenario that did not simply pass."""
-    parts = [sentence(check) for check in checks if check.verdict == "failed"]
-    if scenario.reason:
-        parts.append(scenario.reason)
-    if scenario.replay:
-        parts.append(f"replay: {scenario.replay}")
-    if scenario.stacks:
-        parts.append("stacks:\n" + as_text(scenario.stacks))
-    elif scenario.stacks_missing:
-        parts.append(f"no stacks: {scenario.stacks_missing}")
-    if scenario.trace:
-        parts.append("trace:\n" + "\n".join(scenario.trace))
-    if scenario.output_tail:
-        parts.append("output:\n" + as_text(scenario.output_tail))
+    record = run.record
+    parts = [sentence(check) for check in run.checks if check.verdict in NOT_RIGHT]
+    parts += [f"a step failed: {step_sentence(step)}" for step in record.steps]
+    parts += [record.reason] if record.reason else []
+    parts += [f"replay: {record.replay}"] if record.replay else []
+    parts += ["stacks:", *record.stacks] if record.stacks else []
+    parts += [f"no stacks: {record.stacks_missing}"] if record.stacks_missing else []
+    parts += ["trace:", *record.trace] if record.trace else []
+    parts += ["output:", record.output_tail] if record.output_tail else []
     return clean("\n".join(parts))
 
 
-def counts_as(scenario: Scenario) -> str:
+def counts_as(entry: Entry) -> str:
     """What JUnit calls this scenario: passed, skipped, failure or error. A crash or a hang is a failure: of the implementation.
 
     A deviation that is known, and a SHOULD that failed without --strict, is no failure: it is 'skipped' with its reason."""
-    if scenario.verdict in ("passed", "observed"):
-        return "passed"
-    if scenario.verdict in ERRORS and scenario.unexpected:
-        return "error"
-    if scenario.unexpected:
-        return "failure"
-    return "skipped"
+    if entry.unexpected:
+        return "error" if entry.verdict in ERRORS else "failure"
+    return "passed" if entry.verdict in ("passed", "observed") else "skipped"
 
 
-def message(scenario: Scenario, checks: list[Check]) -> str:
+def message(entry: Entry) -> str:
     """The first thing to know, on one line."""
-    failed = [sentence(check) for check in checks if check.verdict == "failed"]
-    first = scenario.reason or (failed[0] if failed else "")
-    return clean(f"{scenario.verdict}: {first}".replace("\n", " ").rstrip(": "))
+    wrong = [sentence(check) for check in entry.gravest.checks if check.verdict in NOT_RIGHT]
+    first = entry.reason or (wrong[0] if wrong else "")
+    return clean(f"{entry.verdict}: {first}".replace("\n", " ").rstrip(": "))
 
 
-def _case(results_checks: list[Check], scenario: Scenario, repeats: int) -> ET.Element:
-    name = scenario.name if repeats < 2 else f"{scenario.name}#{scenario.repeat}"
-    case = ET.Element("testcase", classname=f"sockproof.{scenario.area}", name=clean(name),
-                      time=f"{scenario.duration_ms / 1000:.3f}")
+def _case(entry: Entry) -> ET.Element:
+    record = entry.gravest.record
+    seconds = sum(run.record.duration_ms for run in entry.runs) / 1000
+    case = ET.Element("testcase", classname=f"sockproof.{record.area}", name=clean(entry.name), time=f"{seconds:.3f}")
     properties = ET.SubElement(case, "properties")
-    for requirement in scenario.requirements:
+    for requirement in record.requirements:
         ET.SubElement(properties, "property", name="requirement", value=clean(requirement))
-    ET.SubElement(properties, "property", name="verdict", value=scenario.verdict)
-    ET.SubElement(properties, "property", name="family", value=clean(scenario.family))
-    kind = counts_as(scenario)
+    ET.SubElement(properties, "property", name="verdict", value=entry.verdict)
+    ET.SubElement(properties, "property", name="family", value=clean(record.family))
+    kind = counts_as(entry)
     if kind != "passed":
-        text = message(scenario, results_checks)
-        element = ET.SubElement(case, kind, message=text)
+        element = ET.SubElement(case, kind, message=message(entry))
         if kind != "skipped":
-            element.set("type", scenario.verdict)
-            element.text = explain(scenario, results_checks)
+            element.set("type", entry.verdict)
+            element.text = explain(entry.gravest)
     return case
 
 
 def render(results: Results) -> ET.ElementTree:
     """The whole run as one test suite."""
-    repeats = int(results.run.get("repeat") or 1)
-    target = str(results.run.get("target") or results.run.get("provider") or "sockproof")
-    suite = ET.Element("testsuite", name=clean(f"sockproof.{target}"))
-    grouped: dict[tuple[str, int], list[Check]] = {}
-    for check in results.checks:
-        grouped.setdefault((check.scenario, check.repeat), []).append(check)
-    totals = {"failure": 0, "error": 0, "skipped": 0, "passed": 0}
-    for scenario in results.scenarios:
-        totals[counts_as(scenario)] += 1
-        suite.append(_case(grouped.get((scenario.name, scenario.repeat), []), scenario, repeats))
+    entries = results.entries()
+    kinds = Counter(counts_as(entry) for entry in entries)
     wall = float((results.summary or {}).get("wall_ms") or sum(scenario.duration_ms for scenario in results.scenarios))
-    suite.attrib.update(tests=str(len(results.scenarios)), failures=str(totals["failure"]), errors=str(totals["error"]),
-                        skipped=str(totals["skipped"]), time=f"{wall / 1000:.3f}")
-    started = results.run.get("started")
-    if started:
-        suite.set("timestamp", str(started))
+    suite = ET.Element("testsuite", name=clean(f"sockproof.{results.target}".rstrip(".")), tests=str(len(entries)),
+                       failures=str(kinds["failure"]), errors=str(kinds["error"]), skipped=str(kinds["skipped"]),
+                       time=f"{wall / 1000:.3f}")
+    if results.run.get("started"):
+        suite.set("timestamp", str(results.run["started"]))
+    suite.extend(_case(entry) for entry in entries)
     whole = ET.Element("testsuites")
     whole.append(suite)
     return ET.ElementTree(whole)

@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 VERDICTS = ("passed", "failed", "known_deviation", "unexpected_pass", "not_supported", "observed", "crashed", "hung", "flaky",
             "harness_error")
 
+# When several things are true, the first of these is what counts.
+GRAVITY = ("harness_error", "crashed", "hung", "failed", "flaky", "unexpected_pass", "known_deviation", "passed", "observed",
+           "not_supported")
+
 Json = dict[str, Any]
 R = TypeVar("R")
 
@@ -71,11 +75,54 @@ class Scenario:
     max_rss_kib: int = 0
     exit: Any = None
     limit: str = ""
-    stacks: str | list[str] = ""
+    stacks: list[str] = field(default_factory=list)
     stacks_missing: str = ""
+    steps: list[Json] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
-    output_tail: str | list[str] = ""
+    trace_dropped: int = 0
+    output_tail: str = ""
     replay: str = ""
+
+
+@dataclass
+class Run:
+    """One run of a scenario, with what it saw."""
+
+    record: Scenario
+    checks: list[Check] = field(default_factory=list)
+
+
+@dataclass
+class Entry:
+    """A scenario with all its runs, of which there are several with --repeat."""
+
+    name: str
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def gravest(self) -> Run:
+        """The run that speaks for all: the first of the gravest verdict."""
+        return min(self.runs, key=lambda run: (not run.record.unexpected, GRAVITY.index(run.record.verdict)))
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(run.record.verdict for run in self.runs)
+
+    @property
+    def verdict(self) -> str:
+        """What all runs agree on, or that they do not."""
+        return "flaky" if len(self.counts) > 1 else self.runs[0].record.verdict
+
+    @property
+    def unexpected(self) -> bool:
+        return self.verdict == "flaky" or any(run.record.unexpected for run in self.runs)
+
+    @property
+    def reason(self) -> str:
+        reason = self.gravest.record.reason
+        if self.verdict != "flaky":
+            return reason
+        return ", ".join(f"{number} {verdict}" for verdict, number in self.counts.most_common()) + (f": {reason}" if reason else "")
 
 
 @dataclass
@@ -105,21 +152,35 @@ class Results:
             self.summary = record
         return None
 
-    def checks_of(self, scenario: Scenario) -> list[Check]:
-        return [check for check in self.checks if (check.scenario, check.repeat) == (scenario.name, scenario.repeat)]
+    @property
+    def target(self) -> str:
+        """The target's name."""
+        return str(self.run.get("target", {}).get("name", ""))
 
-    def unexpected(self) -> list[Scenario]:
-        return [scenario for scenario in self.scenarios if scenario.unexpected]
-
-    def by_area(self) -> dict[str, Counter[str]]:
-        """Verdicts counted, area by area in the order of their names."""
-        areas: dict[str, Counter[str]] = {}
+    def entries(self) -> list[Entry]:
+        """Each scenario with all its runs, in the order of their names."""
+        entries: dict[str, Entry] = {}
+        runs: dict[tuple[str, int], Run] = {}
         for scenario in self.scenarios:
-            areas.setdefault(scenario.area, Counter())[scenario.verdict] += 1
-        return dict(sorted(areas.items()))
+            run = runs[scenario.name, scenario.repeat] = Run(scenario)
+            entries.setdefault(scenario.name, Entry(scenario.name)).runs.append(run)
+        for check in self.checks:
+            if (check.scenario, check.repeat) in runs:
+                runs[check.scenario, check.repeat].checks.append(check)
+        return sorted(entries.values(), key=lambda entry: entry.name)
 
-    def verdicts(self) -> Counter[str]:
-        return Counter(scenario.verdict for scenario in self.scenarios)
+
+def by_area(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """The entries, area by area in the order of their names."""
+    areas: dict[str, list[Entry]] = {}
+    for entry in entries:
+        areas.setdefault(entry.runs[0].record.area, []).append(entry)
+    return dict(sorted(areas.items()))
+
+
+def count(entries: list[Entry]) -> Counter[str]:
+    """How many scenarios have which verdict."""
+    return Counter(entry.verdict for entry in entries)
 
 
 def parse(lines: Iterable[str]) -> Iterator[Json]:
@@ -147,8 +208,3 @@ def load(path: Path) -> Results:
         for record in parse(lines):
             results.add(record)
     return results
-
-
-def as_text(value: str | list[str]) -> str:
-    """A field that is text or lines, as text."""
-    return value if isinstance(value, str) else "\n".join(value)

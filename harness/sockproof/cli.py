@@ -11,7 +11,7 @@ from typing import IO, Any, NoReturn, Optional
 
 import typer
 from reports import html, junit
-from reports.records import Results, load
+from reports.records import Check, Results, Scenario, load
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -136,21 +136,26 @@ def run(
     console = _console(sys.stdout if format is RunFormat.text else sys.stderr)
     show = Show(console)
     results = Results()
+    checks: list[Check] = []
     job = runner.Run(built, chosen, options, on_stderr=show.line)
     with show.live(f"sockproof {name}"):
         for record in job.records():
             if format is RunFormat.json:
                 print(json.dumps(record, ensure_ascii=False), flush=True)
             if record.get("record") == "run":
-                show.total(record.get("scenarios"))
+                show.total(int(record.get("scenarios") or 0) * int(record.get("repeat") or 1))
             ended = results.add(record)
-            if ended is not None and record["record"] == "scenario":
-                show.scenario(results.scenarios[-1], results)
+            if isinstance(ended, Check):
+                checks.append(ended)
+            elif isinstance(ended, Scenario):  # its checks came before it
+                show.scenario(ended, checks)
+                checks = []
     if (folder / "results.jsonl").is_file():
         results = load(folder)  # with --resume it holds more than what was streamed
     if format is RunFormat.failures:
-        for name in dict.fromkeys(scenario.name for scenario in results.unexpected()):
-            print(name)
+        for entry in results.entries():
+            if entry.unexpected:
+                print(entry.name)
     show.summary(results)
     if results.run or results.scenarios:
         show.line(f"report: {write_views(results, folder)}")

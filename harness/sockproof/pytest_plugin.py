@@ -7,8 +7,8 @@ from subprocess import CalledProcessError
 from typing import Any, Optional, Union
 
 import pytest
-from reports.junit import explain, message
-from reports.records import Json, Results, Scenario
+from reports.junit import counts_as, explain, message
+from reports.records import Entry, Json, Results
 
 from sockproof import build, paths, runner, targets
 
@@ -99,7 +99,7 @@ class ScenarioItem(pytest.Item):
 
     built: build.Build
     target: targets.Target
-    results: Results
+    entry: Entry
 
     @classmethod
     def of(cls, parent: TargetFile, entry: Json, built: build.Build) -> "ScenarioItem":
@@ -113,34 +113,30 @@ class ScenarioItem(pytest.Item):
         said: list[str] = []
         options = runner.Options(filter=self.name, jobs=1, launcher=self.config.getoption("launcher", None))
         job = runner.Run(self.built, self.target, options, on_stderr=said.append)
-        self.results = Results()
+        results = Results()
         for record in job.records():
-            self.results.add(record)
+            results.add(record)
         if job.code == runner.INTERRUPTED:
             raise KeyboardInterrupt
-        if len(self.results.scenarios) != 1:
+        entries = results.entries()
+        if len(entries) != 1:
             raise HarnessFailed("\n".join([f"the runner ended with {job.code} and gave no verdict", *said]))
-        if self._scenario.verdict == "harness_error":
+        self.entry = entries[0]
+        self.user_properties.append(("verdict", self.entry.verdict))
+        if counts_as(self.entry) == "error":
             raise HarnessFailed(self._explanation)
 
     @property
-    def _scenario(self) -> Scenario:
-        return self.results.scenarios[0]
-
-    @property
     def _explanation(self) -> str:
-        checks = self.results.checks
-        return f"{message(self._scenario, checks)}\n{explain(self._scenario, checks)}"
+        return f"{message(self.entry)}\n{explain(self.entry.gravest)}"
 
     def runtest(self) -> None:
-        scenario = self._scenario
-        self.user_properties.append(("verdict", scenario.verdict))
-        if scenario.unexpected:
+        if self.entry.unexpected:
             raise ScenarioFailed(self._explanation)
-        if scenario.verdict == "not_supported":
-            pytest.skip(scenario.reason)
-        if scenario.verdict not in ("passed", "observed"):  # a known deviation; a SHOULD that failed
-            pytest.xfail(message(scenario, self.results.checks))
+        if self.entry.verdict == "not_supported":
+            pytest.skip(self.entry.reason)
+        if counts_as(self.entry) == "skipped":  # a known deviation; a SHOULD that failed
+            pytest.xfail(message(self.entry))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, (ScenarioFailed, HarnessFailed)):

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reports.junit import sentence
-from reports.records import VERDICTS, Results, Scenario
+from reports.junit import NOT_RIGHT, sentence, step_sentence
+from reports.records import VERDICTS, Check, Entry, Results, Scenario, by_area, count
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -47,62 +47,67 @@ class Show:
         """A line of somebody else's, above the progress line."""
         self.console.print(escape(text), soft_wrap=True, highlight=False)
 
-    def scenario(self, scenario: Scenario, results: Results) -> None:
+    def scenario(self, scenario: Scenario, checks: list[Check]) -> None:
         """A scenario has ended: count it, and tell about it at once where it is worth telling."""
         self._unexpected += scenario.unexpected
         if self._progress is not None:
             news = f"[bold red]{self._unexpected} unexpected[/]" if self._unexpected else ""
             self._progress.update(self._progress.task_ids[0], advance=1, news=news)
         if scenario.unexpected or scenario.verdict == "failed":
-            self._tell(scenario, results)
+            self._tell(scenario, checks)
 
-    def _tell(self, scenario: Scenario, results: Results) -> None:
+    def _tell(self, scenario: Scenario, checks: list[Check]) -> None:
         style = STYLES.get(scenario.verdict, "")
         aside = "" if scenario.unexpected else " (SHOULD: told, and no failure without --strict)"
-        again = f" (repeat {scenario.repeat})" if int(results.run.get("repeat") or 1) > 1 else ""
+        again = f" (repeat {scenario.repeat})" if scenario.repeat else ""
         self.console.print(f"[{style}]{scenario.verdict}[/]  {escape(scenario.name)}{again}{aside}", soft_wrap=True)
-        failed = [sentence(check) for check in results.checks_of(scenario) if check.verdict == "failed"]
-        for text in dict.fromkeys(failed):
+        wrong = [sentence(check) for check in checks if check.verdict in NOT_RIGHT]
+        wrong += [step_sentence(step) for step in scenario.steps]
+        for text in dict.fromkeys(wrong):
             self.line(f"    {text}")
-        if scenario.reason and not failed:
+        if scenario.reason and not wrong:
             self.line(f"    {scenario.reason}")
         if scenario.replay:
             self.line(f"    replay: {scenario.replay}")
 
     def summary(self, results: Results) -> None:
         """The table by area, what was not supported and why, and one closing line."""
-        areas = results.by_area()
-        if areas:
-            self.console.print(self._table(areas))
-        missing = Counter(each.reason or "no reason given" for each in results.scenarios if each.verdict == "not_supported")
-        for reason, count in missing.most_common():
-            self.line(f"not supported, {plural(count, 'scenario')}: {reason}")
+        entries = results.entries()
+        if entries:
+            self.console.print(self._table(entries))
+        for entry in entries:
+            if entry.verdict == "flaky":
+                self.line(f"flaky  {entry.name}: {entry.reason}")
+        missing = Counter(entry.reason or "no reason given" for entry in entries if entry.verdict == "not_supported")
+        for reason, number in missing.most_common():
+            self.line(f"not supported, {plural(number, 'scenario')}: {reason}")
         self.line(closing(results))
 
-    def _table(self, areas: dict[str, Counter[str]]) -> Table:
-        total: Counter[str] = sum(areas.values(), Counter())
+    def _table(self, entries: list[Entry]) -> Table:
+        total = count(entries)
         columns = [verdict for verdict in VERDICTS if total[verdict]]
         table = Table(box=None, pad_edge=False, show_footer=True)
         table.add_column("area", footer="all")
-        table.add_column("scenarios", footer=str(sum(total.values())), justify="right")
+        table.add_column("scenarios", footer=str(len(entries)), justify="right")
         for verdict in columns:
             table.add_column(verdict, footer=str(total[verdict]), justify="right", style=STYLES[verdict])
-        for area, counts in areas.items():
-            cells = [str(counts[verdict]) if counts[verdict] else "" for verdict in columns]
-            table.add_row(escape(area), str(sum(counts.values())), *cells)
+        for area, of_area in by_area(entries).items():
+            counts = count(of_area)
+            table.add_row(escape(area), str(len(of_area)), *(str(counts[verdict] or "") for verdict in columns))
         return table
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def closing(results: Results) -> str:
     """The run in one sentence."""
-    verdicts = results.verdicts()
+    entries = results.entries()
+    verdicts = count(entries)
     told = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict]) or "nothing ran"
-    unexpected = len(results.unexpected())
+    unexpected = sum(entry.unexpected for entry in entries)
     wall = (results.summary or {}).get("wall_ms")
     time = f" in {float(wall) / 1000:.1f} s" if wall is not None else ""
     end = "" if results.summary is not None else "; the run was cut short"
-    return f"{plural(len(results.scenarios), 'scenario')}{time}: {told}; {unexpected} unexpected{end}"
+    return f"{plural(len(entries), 'scenario')}{time}: {told}; {unexpected} unexpected{end}"

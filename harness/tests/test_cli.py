@@ -51,7 +51,7 @@ def test_failures_are_names_and_nothing_else(sockproof: Call, tmp_path: Path, de
     bad = sockproof("run", "--filter", SOME, "--format", "failures", "--output", tmp_path / "bad",
                     "--launcher", f"env LD_PRELOAD={deaf}")
     assert bad.returncode == 1
-    failed = [scenario.name for scenario in load(tmp_path / "bad").unexpected()]
+    failed = [entry.name for entry in load(tmp_path / "bad").entries() if entry.unexpected]
     assert failed and names(bad.stdout) == failed
 
 
@@ -64,7 +64,7 @@ def test_json_is_the_results_as_they_come(sockproof: Call, tmp_path: Path) -> No
 
 def test_text_of_a_failure_says_who_forbids_it_and_how_to_see_it_again(sockproof: Call, tmp_path: Path, deaf: Path) -> None:
     done = sockproof("run", "--filter", SOME, "--output", tmp_path, "--launcher", f"env LD_PRELOAD={deaf}")
-    first = load(tmp_path).unexpected()[0]
+    first = next(scenario for scenario in load(tmp_path).scenarios if scenario.unexpected)
     assert f"{first.verdict}  {first.name}" in done.stdout and first.replay in done.stdout
     assert "\x1b" not in done.stdout
 
@@ -132,4 +132,4 @@ def test_a_launcher_that_cannot_start_is_not_blamed_on_the_implementation(sockpr
 def test_a_provider_needs_no_target(sockproof: Call, tmp_path: Path) -> None:
     done = sockproof("run", "posix", "--profile", "posix", "--filter", SOME, "--output", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert load(tmp_path).run["profile"] == "posix"
+    assert load(tmp_path).run["target"]["profile"] == "posix"

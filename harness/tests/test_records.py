@@ -5,7 +5,7 @@ from pathlib import Path
 
 import golden
 import pytest
-from reports.records import load, parse
+from reports.records import by_area, count, load, parse
 
 
 def written(folder: Path, tail: str = "") -> Path:
@@ -33,8 +33,15 @@ def test_what_a_later_schema_adds_is_left_aside() -> None:
 
 
 def test_counts() -> None:
-    results = golden.results()
-    assert results.verdicts()["failed"] == 2
-    assert results.by_area()["accept"]["not_supported"] == 1
-    assert [scenario.name for scenario in results.unexpected()] == [
-        "Accept.Order/inet6", "Connect.Refused/inet", "Connect.Refused/inet6", "Connect.Refused/unix", "Connect.Refused/dual"]
+    entries = golden.results().entries()
+    assert count(entries)["failed"] == 2
+    assert count(by_area(entries)["accept"])["not_supported"] == 1
+    assert {entry.name for entry in entries if entry.unexpected} == {
+        "Accept.Order/inet6", "Connect.Refused/inet", "Connect.Refused/inet6", "Connect.Refused/unix", "Connect.Refused/dual"}
+
+
+def test_repeats_that_disagree_are_flaky_and_the_gravest_speaks() -> None:
+    (entry,) = golden.results([golden.scenario("A.B/inet", verdict, ["a.b"], repeat=number, unexpected=verdict == "failed")
+                               for number, verdict in enumerate(("passed", "failed", "passed"))]).entries()
+    assert entry.verdict == "flaky" and entry.unexpected and entry.gravest.record.repeat == 1
+    assert "2 passed" in entry.reason
