@@ -1,0 +1,245 @@
+#include "attempt.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "failure.h"
+#include "filter.h"
+#include "procfs.h"
+#include "trace_ring.h"
+
+namespace sockproof::runner {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
+
+constexpr auto kParkedSampling = milliseconds(10);
+constexpr auto kTreeSampling = milliseconds(100);
+constexpr auto kMemorySampling = milliseconds(20);
+constexpr std::int64_t kMemoryAfterNs = 2'000'000;  // memory cannot grow without processor time
+// What a hanging process gets to write its trace after SIGTERM.
+constexpr auto kLastWords = milliseconds(300);
+// A process that even SIGKILL does not end (it waits in the kernel) is left behind.
+constexpr auto kUnkillable = std::chrono::seconds(10);
+constexpr std::size_t kTraceLines = 200;
+
+std::int64_t nanoseconds_since_epoch(steady_clock::time_point time) {
+  return duration_cast<nanoseconds>(time.time_since_epoch()).count();
+}
+
+}  // namespace
+
+Attempt::Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsigned number)
+    : workshop_(workshop),
+      scenario_(scenario),
+      task_(task),
+      directory_(workshop.temporary / std::to_string(number)),
+      output_(scenario.name),
+      timer_(workshop.context) {
+  outcome_.scenario = &scenario;
+  outcome_.repeat = task.repeat;
+}
+
+std::vector<std::string> Attempt::arguments() const {
+  const RunFacts& facts = workshop_.facts;
+  std::vector<std::string> arguments = facts.launcher;
+  arguments.push_back(workshop_.battery.string());
+  arguments.push_back("--provider=" + facts.target.provider);
+  arguments.push_back("--profile=" + facts.target.profile);
+  arguments.push_back("--gtest_filter=" + scenario_.name);
+  if (facts.selftest) arguments.push_back("--selftest");
+  return arguments;
+}
+
+void Attempt::start(Done done) {
+  done_ = std::move(done);
+  began_ = last_sample_ = last_tree_ = last_memory_ = steady_clock::now();
+  ProcessOptions options;
+  options.arguments = arguments();
+  options.isolation = workshop_.facts.isolation.isolation;
+  options.environment = workshop_.environment;
+  options.variable = "SOCKPROOF_TMPDIR=" + directory_.string();
+  options.environment.push_back(options.variable);
+  options.environment.push_back("TMPDIR=" + directory_.string());
+  options.environment.push_back("SOCKPROOF_TRACE_FILE=" + (directory_ / "trace").string());
+  try {
+    if (::mkdir(directory_.c_str(), 0700) != 0)
+      throw Failure(fmt::format("cannot make {}: {}", directory_.string(), std::strerror(errno)));
+    process_ = Process::start(
+        workshop_.context, workshop_.children, options,
+        [self = shared_from_this()](Stream stream, std::string_view text) {
+          if (self->phase_ != Phase::over && self->outcome_.evidence.limit != Limit::output) {
+            if (stream == Stream::output)
+              self->output_.take_output(text);
+            else
+              self->output_.take_error(text);
+          }
+          if (self->phase_ != Phase::running) return;
+          if (self->output_.bytes() > std::size_t{self->workshop_.output_limit_mib} << 20U)
+            self->exceeded(Limit::output, self->workshop_.output_limit_mib);
+          else if (self->output_.records().signal)
+            self->is_dying();
+        },
+        [self = shared_from_this()](Exit exit, ResourceUse use) { self->exited(exit, use); });
+  } catch (const Failure& failure) {
+    outcome_.evidence.not_started = failure.what();
+    boost::asio::post(workshop_.context, [self = shared_from_this()] { self->finish(); });
+    return;
+  }
+  workshop_.guardian.started(process_->pid());
+  const double limit_ms = static_cast<double>(scenario_.limit_ms) * workshop_.facts.timeout_scale;
+  timer_.expires_at(began_ + microseconds(static_cast<std::int64_t>(limit_ms * 1000)));
+  timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (!error && self->phase_ == Phase::running) self->time_is_up();
+  });
+}
+
+std::vector<pid_t> Attempt::processes_to_look_at() const {
+  std::vector<pid_t> tree = tree_of(process_->pid());
+  // The one that reported its death comes first; behind a launcher its number may mean nothing here.
+  const auto& dying = output_.records().signal_pid;
+  if (dying)
+    for (std::size_t i = 1; i < tree.size(); ++i)
+      if (tree[i] == *dying) std::swap(tree[0], tree[i]);
+  return tree;
+}
+
+void Attempt::time_is_up() {
+  phase_ = Phase::stacks;
+  outcome_.evidence.limit = Limit::time;
+  outcome_.evidence.limit_value =
+      static_cast<std::int64_t>(static_cast<double>(scenario_.limit_ms) * workshop_.facts.timeout_scale);
+  workshop_.stacks.take(processes_to_look_at(),
+                        [self = shared_from_this()](Stacks stacks) { self->after_stacks(std::move(stacks)); });
+}
+
+void Attempt::is_dying() {
+  phase_ = Phase::stacks;
+  workshop_.stacks.take(processes_to_look_at(),
+                        [self = shared_from_this()](Stacks stacks) { self->after_stacks(std::move(stacks)); });
+}
+
+void Attempt::exceeded(Limit limit, std::int64_t value) {
+  outcome_.evidence.limit = limit;
+  outcome_.evidence.limit_value = value;
+  outcome_.stacks.missing = fmt::format("killed at once: it was over its {} limit", name_of(limit));
+  end_by_force();
+}
+
+void Attempt::after_stacks(Stacks stacks) {
+  outcome_.stacks = std::move(stacks);
+  if (phase_ != Phase::stacks) return;  // it ended meanwhile
+  if (outcome_.evidence.limit != Limit::time) return end_by_force();
+  // A process that hangs may still say what it was doing.
+  phase_ = Phase::ending;
+  process_->signal(SIGTERM);
+  timer_.expires_after(kLastWords);
+  timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (!error && self->phase_ == Phase::ending) self->end_by_force();
+  });
+}
+
+void Attempt::end_by_force() {
+  phase_ = Phase::ending;
+  process_->kill_group();
+  timer_.expires_after(kUnkillable);
+  timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (error || self->phase_ == Phase::over) return;
+    self->process_->forget();
+    self->exited(Exit{0, SIGKILL}, ResourceUse{});
+  });
+}
+
+void Attempt::exited(Exit exit, ResourceUse use) {
+  timer_.cancel();
+  outcome_.duration_us = duration_cast<microseconds>(steady_clock::now() - began_).count();
+  outcome_.evidence.exit = exit;
+  outcome_.use = use;
+  outcome_.use.most_resident_kib = std::max(use.most_resident_kib, most_resident_kib_);
+  finish();
+}
+
+void Attempt::finish() {
+  if (phase_ == Phase::over) return;
+  phase_ = Phase::over;
+  Evidence& evidence = outcome_.evidence;
+  // A record of a last signal that the runner itself sent says nothing about the scenario.
+  output_.finish();
+  evidence.records = output_.records();
+  if (evidence.limit != Limit::none) evidence.records.signal.reset();
+  if (process_) {
+    outcome_.stragglers = workshop_.children.sweep();
+    workshop_.guardian.ended(process_->pid());
+  }
+  outcome_.judgement = judge(scenario_, evidence, workshop_.facts.target.deviations, workshop_.facts.strict);
+  outcome_.output_tail = output_.tail();
+  if (evidence.records.trace) {
+    outcome_.trace = (*evidence.records.trace)["lines"].get<std::vector<std::string>>();
+    outcome_.trace_dropped = (*evidence.records.trace)["dropped"].get<std::int64_t>();
+  } else if (outcome_.judgement.verdict != Verdict::passed && outcome_.judgement.verdict != Verdict::observed) {
+    outcome_.trace = read_trace_ring((directory_ / "trace").string(), kTraceLines);
+  }
+  const bool died = evidence.limit != Limit::none || evidence.records.signal || evidence.exit.signal != 0;
+  if (died && outcome_.stacks.stacks.empty() && outcome_.stacks.missing.empty())
+    outcome_.stacks.missing = "it was gone before a debugger could attach";
+  if (!died) outcome_.stacks = {};
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+  const Done done = std::move(done_);
+  done_ = nullptr;
+  process_.reset();
+  if (done) done(*this);
+}
+
+void Attempt::abandon() {
+  done_ = nullptr;
+  timer_.cancel();
+  phase_ = Phase::over;
+  if (process_) process_->kill_group();
+}
+
+ActivityMeter::State Attempt::sample(steady_clock::time_point now) {
+  if (!process_ || phase_ == Phase::over) return meter_.state();
+  // A process under a debugger, or one that is being ended, holds no core for itself.
+  if (phase_ != Phase::running) return meter_.sample(nanoseconds_since_epoch(now), 0, [] { return false; });
+  if (parked() && now - last_sample_ < kParkedSampling) return meter_.state();
+  last_sample_ = now;
+  if (now - last_tree_ >= kTreeSampling) {
+    last_tree_ = now;
+    below_ = tree_of(process_->pid());
+    below_.erase(below_.begin());
+  }
+  std::int64_t used = processor_time(process_->pid()).value_or(0);
+  for (const pid_t pid : below_) used += processor_time(pid).value_or(0);
+  if (now - last_memory_ >= kMemorySampling && used - used_at_memory_ns_ >= kMemoryAfterNs) {
+    last_memory_ = now;
+    used_at_memory_ns_ = used;
+    std::int64_t resident = resident_kib(process_->pid());
+    for (const pid_t pid : below_) resident += resident_kib(pid);
+    most_resident_kib_ = std::max(most_resident_kib_, resident);
+    if (resident > std::int64_t{workshop_.memory_limit_mib} * 1024) {
+      exceeded(Limit::memory, workshop_.memory_limit_mib);
+      return meter_.state();
+    }
+  }
+  return meter_.sample(nanoseconds_since_epoch(now), used, [this] {
+    if (wants_processor(process_->pid())) return true;
+    below_ = tree_of(process_->pid());
+    below_.erase(below_.begin());
+    for (const pid_t pid : below_)
+      if (wants_processor(pid)) return true;
+    return false;
+  });
+}
+
+}  // namespace sockproof::runner

@@ -1,0 +1,168 @@
+#include "plan.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "failure.h"
+#include "filter.h"
+#include "process.h"
+#include "sha256.h"
+
+namespace sockproof::runner {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr int kListLimitMs = 60'000;
+
+unsigned usable_cores() {
+  cpu_set_t cores;
+  if (::sched_getaffinity(0, sizeof cores, &cores) == 0) return static_cast<unsigned>(std::max(1, CPU_COUNT(&cores)));
+  return static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+// Asks the battery itself, without the launcher: what it has does not depend on where it will run.
+std::string ask_battery(const fs::path& battery, const Target& target, bool selftest, const std::string& question) {
+  std::vector<std::string> arguments{battery.string(), "--provider=" + target.provider, "--profile=" + target.profile, question};
+  if (selftest) arguments.push_back("--selftest");
+  const Captured answer = capture(arguments, child_environment({}), kListLimitMs);
+  if (answer.timed_out) throw Failure(fmt::format("{} {} did not end", battery.string(), question));
+  if (answer.exit.status != 0 || answer.exit.signal != 0) {
+    const std::string why = answer.exit.signal != 0 ? fmt::format("died of signal {}", answer.exit.signal)
+                                                    : fmt::format("exited with status {}", answer.exit.status);
+    throw Failure(fmt::format("{} {} {}: {}", battery.string(), question, why, printable(answer.error.substr(0, 2000))));
+  }
+  return answer.output;
+}
+
+Target choose_target(const Options& options) {
+  if (!options.target_file.empty()) return read_target(options.target_file);
+  Target target;
+  target.name = options.provider;
+  target.provider = options.provider;
+  target.profile = options.profile;
+  return target;
+}
+
+// A name for files and the like.
+std::string plain_name(const std::string& name) {
+  std::string plain;
+  for (const char c : name)
+    plain +=
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' ? c : '_';
+  return plain.empty() || plain.front() == '.' ? "_" + plain : plain;
+}
+
+// With --resume, what was not said again is as it was.
+Options with_earlier(const Options& given, const json& run) {
+  Options options = given;
+  const json& target = run.at("target");
+  if (options.target_file.empty() && options.provider.empty()) {
+    if (target.at("file").is_string()) {
+      options.target_file = target.at("file").get<std::string>();
+    } else {
+      options.provider = target.at("provider").get<std::string>();
+      options.profile = target.at("profile").get<std::string>();
+    }
+  }
+  if (!options.filter) options.filter = run.at("filter").get<std::string>();
+  if (!options.repeat) options.repeat = run.at("repeat").get<unsigned>();
+  if (!options.seed) options.seed = run.at("seed").get<std::uint64_t>();
+  if (!options.launcher && run.at("launcher_mode") == "scenario") {
+    std::string launcher;
+    for (const json& word : run.at("launcher")) launcher += (launcher.empty() ? "" : " ") + quote_word(word.get<std::string>());
+    options.launcher = launcher;
+  }
+  options.strict = options.strict || run.at("strict").get<bool>();
+  options.selftest = options.selftest || run.at("selftest").get<bool>();
+  if (options.shard.total == 1 && run.at("shard").is_object())
+    options.shard = {run["shard"].at("total").get<unsigned>(), run["shard"].at("index").get<unsigned>()};
+  return options;
+}
+
+// Results of different things do not belong into one file.
+void refuse_if_different(const json& earlier, const json& now) {
+  const auto compare = [&](const json::json_pointer& field, const char* what) {
+    if (earlier.value(field, json(nullptr)) != now.value(field, json(nullptr)))
+      throw Failure(fmt::format("cannot resume: {} is not that of the earlier run (was {}, is {}); --resume-anyway mixes them",
+                                what, earlier.value(field, json(nullptr)).dump(), now.value(field, json(nullptr)).dump()));
+  };
+  using pointer = json::json_pointer;
+  compare(pointer("/battery/sha256"), "the battery");
+  compare(pointer("/target/name"), "the target");
+  compare(pointer("/target/digest"), "the target's file");
+  compare(pointer("/target/provider"), "the provider");
+  compare(pointer("/target/profile"), "the profile");
+  compare(pointer("/provider/digest"), "the provider's file");
+  compare(pointer("/launcher"), "the launcher");
+  compare(pointer("/filter"), "the filter");
+  compare(pointer("/shard"), "the shard");
+  compare(pointer("/repeat"), "the number of repeats");
+  compare(pointer("/seed"), "the seed");
+  compare(pointer("/strict"), "--strict");
+}
+
+}  // namespace
+
+Plan make_plan(const Options& given) {
+  Plan plan;
+  Options options = given;
+  if (options.resume) {
+    plan.earlier = read_earlier(*options.resume / "results.jsonl");
+    try {
+      options = with_earlier(given, plan.earlier->run);
+    } catch (const json::exception& error) {
+      throw Failure(fmt::format("{}: its run record cannot be read: {}", options.resume->string(), error.what()));
+    }
+  }
+  RunFacts& facts = plan.facts;
+  facts.target = choose_target(options);
+  facts.target.name = plain_name(facts.target.name);
+  plan.battery = fs::absolute(options.battery);
+  if (!options.target_file.empty()) {
+    facts.target_path = fs::absolute(options.target_file).string();
+    facts.target_digest = sha256_of_file(options.target_file);
+  }
+  if (options.launcher) {
+    facts.target.launcher = *options.launcher;
+    facts.target.launcher_each_scenario = true;
+  }
+  if (facts.target.launcher_each_scenario) {
+    facts.launcher = split_command(facts.target.launcher);
+    if (!facts.launcher.empty() && find_program(facts.launcher.front()).empty())
+      throw Failure(fmt::format("the launcher's program '{}' cannot be found", facts.launcher.front()));
+  }
+  facts.filter = options.filter.value_or("*");
+  facts.cores = usable_cores();
+  facts.jobs = options.jobs.value_or(facts.cores);
+  facts.repeat = options.repeat.value_or(1);
+  facts.seed = options.seed.value_or(1);
+  facts.strict = options.strict;
+  facts.selftest = options.selftest;
+  facts.timeout_scale = options.timeout_scale;
+  facts.shard = options.shard;
+  facts.argv = options.argv;
+  facts.battery_path = plan.battery.string();
+  facts.battery_digest = sha256_of_file(plan.battery);
+
+  const auto ask = [&](const char* question) { return ask_battery(plan.battery, facts.target, facts.selftest, question); };
+  const std::vector<Scenario> all = parse_scenarios(ask("--list=scenarios"));
+  plan.scenarios = select(all, Filter(facts.filter), facts.shard);
+  facts.scenarios = plan.scenarios.size();
+  plan.requirements = parse_requirements(ask("--list=requirements"));
+  check_deviations(facts.target, all, plan.requirements);
+  if (options.list) return plan;
+
+  facts.info = json::parse(ask("--info"), nullptr, false);
+  if (facts.info.is_discarded() || !facts.info.is_object()) throw Failure("the battery's --info is not a JSON object");
+  facts.isolation = find_isolation(options.isolation.value_or(facts.target.isolation) == IsolationWish::automatic);
+  if (plan.earlier && !options.resume_anyway) refuse_if_different(plan.earlier->run, run_record(facts));
+  return plan;
+}
+
+}  // namespace sockproof::runner

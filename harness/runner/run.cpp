@@ -1,0 +1,296 @@
+#include "run.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include "attempt.h"
+#include "failure.h"
+#include "filter.h"
+#include "plan.h"
+#include "progress.h"
+#include "results_file.h"
+#include "sha256.h"
+
+namespace sockproof::runner {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+
+// Waiting costs a process memory and a place, no core.
+constexpr unsigned kWaitingForEachJob = 32;
+constexpr auto kSampling = std::chrono::milliseconds(2);
+
+// Short, because AF_UNIX addresses hold 108 bytes with everything in them.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    const char* wish = ::getenv("TMPDIR");
+    for (std::string base : {std::string(wish != nullptr && std::strlen(wish) <= 32 ? wish : "/tmp"), std::string("/tmp")}) {
+      std::string name = base + "/sp.XXXXXX";
+      if (::mkdtemp(name.data()) == nullptr) continue;
+      path_ = name;
+      return;
+    }
+    throw Failure(fmt::format("cannot make a temporary directory: {}", std::strerror(errno)));
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// Runs the tasks that are left, and hands each result to the sink.
+class Engine {
+ public:
+  Engine(const Options& options, const Plan& plan, ResultSink& sink, Tally& tally, Progress& progress)
+      : plan_(plan),
+        sink_(sink),
+        tally_(tally),
+        progress_(progress),
+        mark_(fmt::format("SOCKPROOF_RUN={}.{:x}", ::getpid(), steady_clock::now().time_since_epoch().count())),
+        guardian_(mark_, temporary_.path()),
+        children_(context_),
+        stacks_(context_, children_, options.stacks),
+        stop_signals_(context_, SIGINT, SIGTERM, SIGHUP),
+        sampling_(context_),
+        workshop_{context_,
+                  children_,
+                  guardian_,
+                  stacks_,
+                  plan.facts,
+                  plan.battery,
+                  temporary_.path(),
+                  mark_,
+                  {},
+                  options.memory_limit_mib,
+                  options.output_limit_mib},
+        scheduler_(plan.facts.jobs, options.max_processes.value_or(plan.facts.jobs * kWaitingForEachJob)) {
+    children_.spare(guardian_.pid());
+    std::map<std::string, std::string> environment = plan.facts.target.environment;
+    environment["SOCKPROOF_RUN"] = mark_.substr(mark_.find('=') + 1);
+    environment["SOCKPROOF_SEED"] = std::to_string(plan.facts.seed);
+    environment["SOCKPROOF_ISOLATION"] = name_of(plan.facts.isolation.isolation);
+    // Every attempt adds its own.
+    environment["TMPDIR"] = "";
+    workshop_.environment = child_environment(environment);
+    workshop_.environment.erase(std::find(workshop_.environment.begin(), workshop_.environment.end(), "TMPDIR="));
+  }
+
+  /// Returns whether it came to its end.
+  bool go(const std::vector<Task>& tasks) {
+    std::vector<std::int64_t> waits;
+    for (const Scenario& scenario : plan_.scenarios) waits.push_back(scenario.waits_ms);
+    scheduler_.fill(waits, tasks);
+    stop_signals_.async_wait([this](const boost::system::error_code& error, int number) {
+      if (!error) stop(number);
+    });
+    // Started from within the loop, as everything later is.
+    boost::asio::post(context_, [this] { fill_up(); });
+    sample_later();
+    context_.run();
+    if (failure_) throw Failure(*failure_);
+    return !stopped_;
+  }
+
+ private:
+  void fill_up() {
+    filling_ = false;
+    if (stopped_) return;
+    // One at a time, so that what others have to say is heard in between.
+    const auto task = scheduler_.start_next();
+    if (!task) return finish_when_idle();
+    auto attempt = std::make_shared<Attempt>(workshop_, plan_.scenarios[task->scenario], *task, ++number_);
+    running_.insert(attempt);
+    attempt->start([this](Attempt& done) { over(done); });
+    fill_up_later();
+  }
+
+  void fill_up_later() {
+    if (filling_) return;
+    filling_ = true;
+    boost::asio::post(context_, [this] { fill_up(); });
+  }
+
+  void over(Attempt& attempt) {
+    scheduler_.end(attempt.parked());
+    const auto records = scenario_records(plan_.facts, attempt.outcome());
+    try {
+      sink_.write(records);
+    } catch (const Failure& failure) {
+      failure_ = failure.what();
+      stop(0);
+    }
+    if (!stopped_) {
+      tally_.add(records.back());
+      progress_.scenario(records.back());
+    }
+    running_.erase(attempt.shared_from_this());
+    if (!stopped_) fill_up_later();
+  }
+
+  void finish_when_idle() {
+    if (scheduler_.left() != 0 || !scheduler_.idle()) return;
+    boost::system::error_code ignored;
+    sampling_.cancel();
+    stop_signals_.cancel(ignored);
+    sweep_all();
+    context_.stop();
+  }
+
+  void sweep_all() {
+    // What was below a process that is killed comes up only then.
+    for (int round = 0; round < 20 && children_.sweep(true) > 0; ++round) {
+    }
+  }
+
+  void sample_later() {
+    sampling_.expires_after(kSampling);
+    sampling_.async_wait([this](const boost::system::error_code& error) {
+      if (error || stopped_) return;
+      const auto now = steady_clock::now();
+      bool room = false;
+      // A copy: a sample may find a limit exceeded, which ends an attempt.
+      for (const auto& attempt : std::vector<std::shared_ptr<Attempt>>(running_.begin(), running_.end())) {
+        const bool was_parked = attempt->parked();
+        const bool is_parked = attempt->sample(now) == ActivityMeter::State::parked;
+        if (!was_parked && is_parked) scheduler_.park(), room = true;
+        if (was_parked && !is_parked) scheduler_.unpark();
+      }
+      if (room) fill_up_later();
+      progress_.tick(running_.size());
+      sample_later();
+    });
+  }
+
+  // What has a result keeps it; what runs is ended without one, and a resumed run does it again.
+  void stop(int number) {
+    if (stopped_) return;
+    stopped_ = true;
+    if (number != 0) progress_.message(fmt::format("stopped by SIG{}", sigabbrev_np(number)));
+    scheduler_.stop();
+    stacks_.stop();
+    for (const auto& attempt : running_) attempt->abandon();
+    sampling_.expires_after(std::chrono::milliseconds(100));
+    sampling_.async_wait([this](const boost::system::error_code&) {
+      sweep_all();
+      context_.stop();
+    });
+  }
+
+  const Plan& plan_;
+  ResultSink& sink_;
+  Tally& tally_;
+  Progress& progress_;
+  TemporaryDirectory temporary_;
+  std::string mark_;
+  Guardian guardian_;
+  boost::asio::io_context context_;
+  Children children_;
+  StackTaker stacks_;
+  boost::asio::signal_set stop_signals_;
+  boost::asio::steady_timer sampling_;
+  Workshop workshop_;
+  Scheduler scheduler_;
+  std::set<std::shared_ptr<Attempt>> running_;
+  unsigned number_ = 0;
+  bool filling_ = false;
+  bool stopped_ = false;
+  std::optional<std::string> failure_;
+};
+
+}  // namespace
+
+int run(const Options& options) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Plan plan = make_plan(options);
+  if (options.list) {
+    for (const Scenario& scenario : plan.scenarios) std::cout << scenario.name << '\n';
+    return plan.scenarios.empty() ? kNothingRan : kAsExpected;
+  }
+
+  ResultSink sink;
+  Tally tally(plan.facts);
+  fs::path directory;
+  std::set<std::pair<std::string, unsigned>> done;
+  unsigned resumed = 0;
+  if (plan.earlier) {
+    directory = *options.resume;
+    const fs::path file = directory / "results.jsonl";
+    std::error_code error;
+    fs::resize_file(file, plan.earlier->good_bytes, error);
+    if (error) throw Failure(fmt::format("cannot write {}: {}", file.string(), error.message()));
+    for (const json& record : plan.earlier->scenarios) {
+      tally.add(record);
+      done.emplace(record.at("name").get<std::string>(), record.at("repeat").get<unsigned>());
+    }
+    resumed = 1;
+  } else if (!options.stream_only) {
+    if (options.output) {
+      directory = *options.output;
+      std::error_code error;
+      fs::create_directories(directory, error);
+      if (error) throw Failure(fmt::format("cannot make {}: {}", directory.string(), error.message()));
+      fs::remove(directory / "results.jsonl", error);
+    } else {
+      directory = make_run_directory(plan.facts.target.name);
+    }
+  }
+  if (!directory.empty()) sink.open(directory / "results.jsonl");
+  if (options.stream) sink.stream();
+
+  std::vector<Task> tasks;
+  for (unsigned repeat = 0; repeat < plan.facts.repeat; ++repeat)
+    for (std::size_t i = 0; i < plan.scenarios.size(); ++i)
+      if (done.count({plan.scenarios[i].name, repeat}) == 0) tasks.push_back({i, repeat});
+
+  if (!plan.earlier) sink.write({run_record(plan.facts)});
+  if (!plan.earlier || !plan.earlier->requirements) sink.write(requirement_records(plan.requirements));
+
+  Progress progress(options.stream, tasks.size());
+  const auto began = steady_clock::now();
+  bool whole = true;
+  if (!tasks.empty()) {
+    Engine engine(options, plan, sink, tally, progress);
+    whole = engine.go(tasks);
+  }
+  const auto wall = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - began).count();
+  progress.end();
+
+  const json summary = tally.summary(wall, plan.scenarios.size() * plan.facts.repeat, !whole, resumed);
+  const bool already_there = plan.earlier && plan.earlier->complete && tasks.empty();
+  if (!already_there) sink.write({summary});
+  if (options.format == Format::failures) {
+    for (const json& name : summary["unexpected"]) std::cout << name.get<std::string>() << '\n';
+  } else if (!options.stream) {
+    std::cout << final_table(tally, summary, directory.empty() ? "" : (directory / "results.jsonl").string());
+  }
+  std::cout.flush();
+  return summary["exit_code"].get<int>();
+}
+
+}  // namespace sockproof::runner

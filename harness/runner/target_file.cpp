@@ -1,0 +1,141 @@
+#include "target_file.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <set>
+#include <string_view>
+#include <tuple>
+
+#include "failure.h"
+
+namespace sockproof::runner {
+namespace {
+
+class Reader {
+ public:
+  explicit Reader(std::string file) : file_(std::move(file)) {}
+
+  [[noreturn]] void fail(const toml::source_region& at, const std::string& reason) const {
+    throw Failure(where(at) + ": " + reason);
+  }
+  std::string where(const toml::source_region& at) const { return fmt::format("{}:{}", file_, at.begin.line); }
+
+  void only(const toml::table& table, std::initializer_list<std::string_view> keys) const {
+    for (const auto& [key, value] : table)
+      if (std::find(keys.begin(), keys.end(), key.str()) == keys.end())
+        fail(key.source(), fmt::format("unknown key '{}'", key.str()));
+  }
+
+  std::string text(const toml::table& table, std::string_view key, bool required) const {
+    const toml::node* node = table.get(key);
+    if (node == nullptr) {
+      if (required) fail(table.source(), fmt::format("'{}' is missing", key));
+      return {};
+    }
+    const auto* value = node->as_string();
+    if (value == nullptr) fail(node->source(), fmt::format("'{}' must be a string", key));
+    if (required && value->get().empty()) fail(node->source(), fmt::format("'{}' is empty", key));
+    return value->get();
+  }
+
+  std::string one_of(const toml::table& table, std::string_view key, std::initializer_list<std::string_view> values) const {
+    std::string value = text(table, key, false);
+    if (value.empty() && table.get(key) == nullptr) return std::string(*values.begin());
+    if (std::find(values.begin(), values.end(), value) == values.end())
+      fail(table.get(key)->source(), fmt::format("'{}' is '{}', but must be one of: {}", key, value, fmt::join(values, ", ")));
+    return value;
+  }
+
+ private:
+  std::string file_;
+};
+
+Deviation read_deviation(const Reader& reader, const toml::table& table) {
+  reader.only(table, {"scenario", "family", "requirement", "outcome", "reason", "evidence"});
+  Deviation deviation;
+  deviation.where = reader.where(table.source());
+  deviation.scenario = reader.text(table, "scenario", true);
+  deviation.family = reader.text(table, "family", true);
+  deviation.requirement = reader.text(table, "requirement", true);
+  deviation.outcome = reader.text(table, "outcome", true);
+  deviation.reason = reader.text(table, "reason", true);
+  deviation.evidence = reader.text(table, "evidence", true);
+  for (const std::string* part : {&deviation.scenario, &deviation.family, &deviation.requirement, &deviation.outcome})
+    if (part->find_first_of("*?") != std::string::npos)
+      throw Failure(fmt::format("{}: '{}': a deviation names exactly one place; there are no wildcards", deviation.where, *part));
+  return deviation;
+}
+
+}  // namespace
+
+Target read_target(const std::filesystem::path& file) {
+  toml::table table;
+  try {
+    table = toml::parse_file(file.string());
+  } catch (const toml::parse_error& error) {
+    throw Failure(fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()));
+  }
+  const Reader reader(file.string());
+  reader.only(table, {"name", "text", "provider", "profile", "launcher", "launcher_mode", "isolation", "env", "deviation"});
+  Target target;
+  target.name = reader.text(table, "name", true);
+  target.text = reader.text(table, "text", false);
+  target.provider = reader.text(table, "provider", true);
+  target.profile = reader.text(table, "profile", true);
+  target.launcher = reader.text(table, "launcher", false);
+  target.launcher_each_scenario = reader.one_of(table, "launcher_mode", {"scenario", "run"}) == "scenario";
+  target.isolation =
+      reader.one_of(table, "isolation", {"auto", "none"}) == "none" ? IsolationWish::none : IsolationWish::automatic;
+
+  if (const toml::node* node = table.get("env")) {
+    const toml::table* env = node->as_table();
+    if (env == nullptr) reader.fail(node->source(), "'env' must be a table of strings");
+    for (const auto& [key, value] : *env) {
+      if (!value.is_string()) reader.fail(value.source(), fmt::format("'env.{}' must be a string", key.str()));
+      if (key.str().empty() || key.str().find('=') != std::string_view::npos)
+        reader.fail(key.source(), fmt::format("'{}' is no name for an environment variable", key.str()));
+      target.environment.emplace(key.str(), value.as_string()->get());
+    }
+  }
+  if (const toml::node* node = table.get("deviation")) {
+    const toml::array* list = node->as_array();
+    if (list == nullptr) reader.fail(node->source(), "deviations are written as [[deviation]]");
+    for (const toml::node& entry : *list) {
+      if (!entry.is_table()) reader.fail(entry.source(), "deviations are written as [[deviation]]");
+      target.deviations.push_back(read_deviation(reader, *entry.as_table()));
+    }
+  }
+  return target;
+}
+
+void check_deviations(Target& target, const std::vector<Scenario>& scenarios,
+                      const std::map<std::string, RequirementEntry>& requirements) {
+  std::set<std::tuple<std::string, std::string, std::string>> seen;
+  for (Deviation& deviation : target.deviations) {
+    const auto fail = [&deviation](const std::string& reason) { throw Failure(deviation.where + ": " + reason); };
+    const std::string full = deviation.scenario + "/" + deviation.family;
+    const auto match = std::find_if(scenarios.begin(), scenarios.end(), [&](const Scenario& scenario) {
+      return scenario.family == deviation.family && (scenario.name == full || scenario.name == deviation.scenario);
+    });
+    if (match == scenarios.end())
+      fail(fmt::format("the battery has no scenario '{}' for the family '{}'", deviation.scenario, deviation.family));
+    deviation.scenario = match->name;
+    if (std::find(match->requirements.begin(), match->requirements.end(), deviation.requirement) == match->requirements.end())
+      fail(fmt::format("the scenario '{}' declares no requirement '{}'; it declares: {}", match->name, deviation.requirement,
+                       fmt::join(match->requirements, ", ")));
+    const auto requirement = requirements.find(deviation.requirement);
+    if (requirement == requirements.end())
+      fail(fmt::format("the catalogue has no requirement '{}' for the profile '{}'", deviation.requirement, target.profile));
+    const auto& allow = requirement->second.allow;
+    if (std::find(allow.begin(), allow.end(), deviation.outcome) != allow.end())
+      fail(fmt::format("'{}' allows the outcome '{}' in the profile '{}': that is no deviation", deviation.requirement,
+                       deviation.outcome, target.profile));
+    if (!seen.emplace(deviation.scenario, deviation.requirement, deviation.outcome).second)
+      fail("the same deviation is listed twice");
+  }
+}
+
+}  // namespace sockproof::runner

@@ -1,0 +1,15 @@
+// The trace that a process leaves in a file, whatever it died of.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace sockproof::runner {
+
+/// The file is a header of 64 bytes (the magic "SPTRACE1", then as little-endian 64-bit numbers how many bytes were written
+/// in all and how many the ring holds) and the ring itself, text in lines. Returns the last `most` whole lines; none when
+/// the file is not there or is something else.
+std::vector<std::string> read_trace_ring(const std::string& path, std::size_t most);
+
+}  // namespace sockproof::runner
