@@ -13,6 +13,7 @@ from reports.records import Entry, Json, Results
 from sockproof import build, paths, runner, targets
 
 OWN_TESTS = paths.ROOT / "harness" / "tests"
+BUILT = pytest.StashKey[build.Build]()
 ANCHOR = paths.ROOT / "harness" / "conftest.py"  # stands for a target that has no file under harness/targets
 
 
@@ -41,11 +42,11 @@ def _target(config: pytest.Config) -> Optional[targets.Target]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Builds, once: the workers of xdist find it done."""
-    if _target(config) is None or hasattr(config, "workerinput"):
+    """Builds. The workers of xdist come here too, and find it done."""
+    if _target(config) is None:
         return
     try:
-        build.ensure()
+        config.stash[BUILT] = build.ensure()
     except build.BuildError as failed:
         raise pytest.UsageError(f"the build failed\n{failed}") from failed
 
@@ -85,7 +86,7 @@ class TargetFile(pytest.File):
         return node
 
     def collect(self) -> Iterator[pytest.Item]:
-        built = build.Build(paths.build_dir("release"))
+        built = self.config.stash[BUILT]
         try:
             listed = runner.listing(built, "scenarios", self.target.provider, self.target.profile)
         except CalledProcessError as failed:
