@@ -26,11 +26,11 @@ class Build:
 
     @property
     def battery(self) -> Path:
-        return self.folder / "bin" / "sockproof-battery"
+        return self.folder / "sockproof-battery"
 
     @property
     def runner(self) -> Path:
-        return self.folder / "bin" / "sockproof-runner"
+        return self.folder / "sockproof-runner"
 
     def ready(self) -> bool:
         return os.access(self.battery, os.X_OK) and os.access(self.runner, os.X_OK)

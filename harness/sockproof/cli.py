@@ -148,7 +148,7 @@ def run(
             if isinstance(ended, Check):
                 checks.append(ended)
             elif isinstance(ended, Scenario):  # its checks came before it
-                show.scenario(ended, checks)
+                show.scenario(ended, checks, results.requirements)
                 checks = []
     if (folder / "results.jsonl").is_file():
         results = load(folder)  # with --resume it holds more than what was streamed

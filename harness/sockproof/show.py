@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reports.junit import NOT_RIGHT, sentence, step_sentence
-from reports.records import VERDICTS, Check, Entry, Results, Scenario, by_area, count
+from reports.records import VERDICTS, Check, Entry, Requirement, Results, Scenario, by_area, count
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -23,6 +23,7 @@ class Show:
         self.console = console
         self._progress: Progress | None = None
         self._unexpected = 0
+        self._told: set[tuple[str, str]] = set()
 
     @contextmanager
     def live(self, what: str) -> Iterator[None]:
@@ -47,26 +48,31 @@ class Show:
         """A line of somebody else's, above the progress line."""
         self.console.print(escape(text), soft_wrap=True, highlight=False)
 
-    def scenario(self, scenario: Scenario, checks: list[Check]) -> None:
+    def scenario(self, scenario: Scenario, checks: list[Check], requirements: dict[str, Requirement]) -> None:
         """A scenario has ended: count it, and tell about it at once where it is worth telling."""
         self._unexpected += scenario.unexpected
         if self._progress is not None:
-            news = f"[bold red]{self._unexpected} unexpected[/]" if self._unexpected else ""
-            self._progress.update(self._progress.task_ids[0], advance=1, news=news)
-        if scenario.unexpected or scenario.verdict == "failed":
-            self._tell(scenario, checks)
+            sofar = f"[bold red]{self._unexpected} unexpected[/]" if self._unexpected else ""
+            self._progress.update(self._progress.task_ids[0], advance=1, news=sofar)
+        news = (scenario.name, scenario.verdict)
+        if (scenario.unexpected or scenario.verdict == "failed") and news not in self._told:
+            self._told.add(news)
+            self._tell(scenario, checks, requirements)
 
-    def _tell(self, scenario: Scenario, checks: list[Check]) -> None:
+    def _tell(self, scenario: Scenario, checks: list[Check], requirements: dict[str, Requirement]) -> None:
         style = STYLES.get(scenario.verdict, "")
         aside = "" if scenario.unexpected else " (SHOULD: told, and no failure without --strict)"
-        again = f" (repeat {scenario.repeat})" if scenario.repeat else ""
+        again = f" (run {scenario.repeat + 1})" if scenario.repeat else ""
         self.console.print(f"[{style}]{scenario.verdict}[/]  {escape(scenario.name)}{again}{aside}", soft_wrap=True)
-        wrong = [sentence(check) for check in checks if check.verdict in NOT_RIGHT]
-        wrong += [step_sentence(step) for step in scenario.steps]
-        for text in dict.fromkeys(wrong):
-            self.line(f"    {text}")
-        if scenario.reason and not wrong:
-            self.line(f"    {scenario.reason}")
+        lines = [step_sentence(step) for step in scenario.steps]
+        for check in checks:
+            if check.verdict in NOT_RIGHT:
+                lines.append(sentence(check))
+                lines += [f"  {requirements[check.requirement].text}"] if check.requirement in requirements else []
+        if scenario.reason and (not lines or scenario.verdict == "harness_error"):
+            lines.append(scenario.reason)
+        for line in dict.fromkeys(lines):
+            self.line(f"    {line}")
         if scenario.replay:
             self.line(f"    replay: {scenario.replay}")
 
@@ -90,7 +96,7 @@ class Show:
         table.add_column("area", footer="all")
         table.add_column("scenarios", footer=str(len(entries)), justify="right")
         for verdict in columns:
-            table.add_column(verdict, footer=str(total[verdict]), justify="right", style=STYLES[verdict])
+            table.add_column(verdict.replace("_", " "), footer=str(total[verdict]), justify="right", style=STYLES[verdict])
         for area, of_area in by_area(entries).items():
             counts = count(of_area)
             table.add_row(escape(area), str(len(of_area)), *(str(counts[verdict] or "") for verdict in columns))
