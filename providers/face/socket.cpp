@@ -1,0 +1,516 @@
+#include "face/socket.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "face/codec.h"
+
+namespace sockproof {
+namespace {
+
+// The memory behind an address that comes out: guarded, unless none is asked for.
+class AddressSlot {
+ public:
+  AddressSlot(const AskAddress& ask, sp_address_out* out) : ask_(ask), out_(*out) {
+    out_ = {};
+    out_.kind = ask.kind;
+    out_.length_kind = ask.length_kind;
+    out_.length = ask.length;
+    out_.reported = -1;
+    if (ask.kind != SP_POINTER_VALID) return;
+    buffer_.emplace(static_cast<std::size_t>(ask.room));
+    out_.raw = buffer_->data();
+    out_.raw_size = ask.room;
+  }
+
+  // Nothing may be written beyond the length that was passed, nor beyond the length that came back.
+  void Check(std::string_view call) const {
+    if (!buffer_) return;
+    int32_t used = ask_.length == SP_NATURAL_LENGTH ? ask_.room : std::clamp(ask_.length, 0, ask_.room);
+    if (out_.reported >= 0) used = std::min(used, out_.reported);
+    buffer_->CheckUntouchedFrom(static_cast<std::size_t>(used), call);
+  }
+
+  void Take(NameResult* name) const {
+    name->address = Address(out_.address);
+    name->decoded = out_.decoded != 0;
+    name->reported = out_.reported;
+    if (buffer_) name->raw.assign(buffer_->data(), buffer_->data() + buffer_->size());
+  }
+
+ private:
+  AskAddress ask_;
+  sp_address_out& out_;
+  std::optional<GuardedBuffer> buffer_;
+};
+
+void CheckCount(const sp_call& call, const sp_result& result, uint64_t room) {
+  if (result.error != SP_OK) return;
+  if (result.value >= 0 && static_cast<uint64_t>(result.value) <= room) return;
+  Host::Get().reporter().ContractBroken("possible_result", fmt::format("{} returned {} for {} bytes", CallText(call), result.value, room));
+}
+
+uint64_t TotalLength(const std::vector<sp_buffer>& buffers) {
+  uint64_t total = 0;
+  for (const sp_buffer& buffer : buffers) total += buffer.length;
+  return total;
+}
+
+// Cuts one run of bytes into the parts of a vector.
+std::vector<sp_buffer> Cut(uint8_t* bytes, uint64_t length, const std::vector<uint64_t>& pieces) {
+  if (pieces.empty()) return {sp_buffer{bytes, length, SP_POINTER_VALID, 0}};
+  std::vector<sp_buffer> buffers;
+  uint64_t used = 0;
+  for (const uint64_t piece : pieces) {
+    const uint64_t part = std::min(piece, length - used);
+    buffers.push_back({bytes + used, part, SP_POINTER_VALID, 0});
+    used += part;
+  }
+  if (used < length) buffers.push_back({bytes + used, length - used, SP_POINTER_VALID, 0});
+  return buffers;
+}
+
+[[noreturn]] void Fail(Where where, const Result& result) {
+  Host::Get().reporter().StepFailed(where, result.text(), result);
+  std::abort();  // not reached; some compilers do not trust a virtual [[noreturn]]
+}
+
+}  // namespace
+
+Result::Result(const sp_call& call, const sp_result& result)
+    : error_(result.error), native_(result.native), value_(result.value) {
+  TextOptions brief;
+  brief.max_bytes = 8;
+  text_ = fmt::format("{} -> {}", CallText(call, brief), ResultText(call, result, brief));
+}
+
+Result Must(Result result, Where where) {
+  if (!result.ok()) Fail(where, result);
+  return result;
+}
+
+Outcome OptionResult::PendingError() const {
+  if (!ok()) return *this;
+  return Outcome::OfError(static_cast<int32_t>(integer), native(), text());
+}
+
+Outcome RecvResult::Seen() const {
+  if (!ok()) return *this;
+  return value() == 0 ? Outcome(OutcomeName{"end_of_stream"}, text()) : Outcome(OutcomeName{"data"}, text());
+}
+
+Socket::~Socket() {
+  if (open_) static_cast<void>(Close());
+}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  if (this == &other) return *this;
+  if (open_) static_cast<void>(Close());
+  handle_ = other.handle_;
+  caller_ = other.caller_;
+  open_ = std::exchange(other.open_, false);
+  return *this;
+}
+
+Socket Socket::New(int32_t family, int32_t type, uint32_t modes, Where where) {
+  Socket socket;
+  const Result made = Make(family, type, 0, modes, &socket);
+  if (!made.ok()) Fail(where, made);
+  return socket;
+}
+
+Result Socket::Make(int32_t family, int32_t type, int32_t protocol, uint32_t modes, Socket* out) {
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_SOCKET;
+  call.u.socket = {family, type, protocol, modes};
+  Host::Get().Call(&call, &result);
+  if (result.error == SP_OK) *out = Socket(result.handle);
+  return Result(call, result);
+}
+
+Result Socket::MakePair(int32_t type, uint32_t modes, Socket* first, Socket* second) {
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_SOCKETPAIR;
+  call.u.socketpair.of = {SP_UNIX, type, 0, modes};
+  Host::Get().Call(&call, &result);
+  if (result.error == SP_OK) {
+    *first = Socket(result.handle);
+    *second = Socket(call.u.socketpair.second);
+  }
+  return Result(call, result);
+}
+
+Socket Socket::Wrong(int32_t handle_kind) { return Borrowed(sp_handle{handle_kind, 0, -1}); }
+
+Socket Socket::Borrowed(sp_handle handle, Caller* caller) {
+  Socket socket;
+  socket.handle_ = handle;
+  socket.caller_ = caller;
+  return socket;
+}
+
+Caller& Socket::caller() const { return caller_ != nullptr ? *caller_ : Host::Get(); }
+
+sp_handle Socket::Release() {
+  open_ = false;
+  return handle_;
+}
+
+void Socket::Start(sp_call* call, uint32_t op) const {
+  *call = sp_call{};
+  call->size = sizeof *call;
+  call->op = op;
+  call->handle = handle_;
+}
+
+Result Socket::Bind(const Address& address) { return Bind(AddressWith(address)); }
+
+Result Socket::Bind(const sp_address_in& address) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_BIND);
+  call.u.bind.address = address;
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+Result Socket::Listen(int32_t backlog) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_LISTEN);
+  call.u.listen.backlog = backlog;
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+Result Socket::Connect(const Address& address) { return Connect(AddressWith(address)); }
+
+Result Socket::Connect(const sp_address_in& address) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_CONNECT);
+  call.u.connect.address = address;
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+AcceptResult Socket::Accept(const AcceptOptions& options) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_ACCEPT);
+  call.u.accept.modes = options.modes;
+  call.u.accept.form = options.form;
+  AddressSlot slot(options.peer, &call.u.accept.peer);
+  caller().Call(&call, &result);
+  AcceptResult accepted(call, result);
+  slot.Check("accept");
+  accepted.peer = NameResult(call, result);
+  slot.Take(&accepted.peer);
+  if (result.error == SP_OK) accepted.socket = Socket(result.handle, caller_);
+  return accepted;
+}
+
+Result Socket::Transfer(sp_call* call, const Payload* payload) {
+  sp_result result;
+  caller().Call(call, &result, payload);
+  return Result(*call, result);
+}
+
+Result Socket::Send(const Payload& payload, const SendOptions& options) {
+  std::vector<uint8_t> bytes = payload.Bytes();
+  const std::vector<sp_buffer> buffers = Cut(bytes.data(), bytes.size(), options.pieces);
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_SEND);
+  sp_transfer_args& args = call.u.send;
+  args.form = options.form;
+  args.flags = options.form == SP_FORM_FILE || options.form == SP_FORM_VECTOR ? 0 : options.flags;
+  args.buffers = buffers.data();
+  args.buffer_count = static_cast<uint32_t>(buffers.size());
+  args.to = options.to ? AddressWith(*options.to) : AddressOfKind(SP_POINTER_NULL);
+  args.handle_count = static_cast<uint32_t>(std::min<std::size_t>(options.handles.size(), SP_MAX_HANDLES));
+  std::copy_n(options.handles.begin(), args.handle_count, args.handles);
+  caller().Call(&call, &result, &payload);
+  CheckCount(call, result, payload.length);
+  return Result(call, result);
+}
+
+Result Socket::SendBytes(const std::string& bytes, const SendOptions& options) {
+  std::vector<uint8_t> copy(bytes.begin(), bytes.end());
+  return SendBuffers(Cut(copy.data(), copy.size(), options.pieces), options);
+}
+
+Result Socket::SendBuffers(const std::vector<sp_buffer>& buffers, const SendOptions& options) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_SEND);
+  sp_transfer_args& args = call.u.send;
+  args.form = options.form;
+  args.flags = options.form == SP_FORM_FILE || options.form == SP_FORM_VECTOR ? 0 : options.flags;
+  args.buffers = buffers.data();
+  args.buffer_count = static_cast<uint32_t>(buffers.size());
+  args.to = options.to ? AddressWith(*options.to) : AddressOfKind(SP_POINTER_NULL);
+  args.handle_count = static_cast<uint32_t>(std::min<std::size_t>(options.handles.size(), SP_MAX_HANDLES));
+  std::copy_n(options.handles.begin(), args.handle_count, args.handles);
+  caller().Call(&call, &result);
+  CheckCount(call, result, TotalLength(buffers));
+  return Result(call, result);
+}
+
+RecvResult Socket::Recv(std::size_t room, const RecvOptions& options) {
+  GuardedBuffer buffer(room);
+  const std::vector<sp_buffer> buffers = Cut(buffer.data(), room, options.pieces);
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_RECV);
+  sp_transfer_args& args = call.u.recv;
+  args.form = options.form;
+  args.flags = options.flags;
+  args.buffers = buffers.data();
+  args.buffer_count = static_cast<uint32_t>(buffers.size());
+  args.handle_count = std::min<uint32_t>(options.handle_room, SP_MAX_HANDLES);
+  AddressSlot slot(options.from, &args.from);
+  caller().Call(&call, &result, options.expected);
+  const bool datagram_cut = (options.flags & SP_MSG_TRUNC) != 0;  // then the value is the datagram's own length
+  if (!datagram_cut) CheckCount(call, result, room);
+  const auto got = result.error == SP_OK ? std::min<uint64_t>(room, static_cast<uint64_t>(std::max<int64_t>(result.value, 0))) : 0;
+  buffer.CheckUntouchedFrom(static_cast<std::size_t>(got), "recv");
+  slot.Check("recv");
+  RecvResult received(call, result);
+  received.data.assign(buffer.data(), buffer.data() + got);
+  received.flags = args.flags_out;
+  received.from = Address(args.from.address);
+  received.has_from = args.from.decoded != 0;
+  received.from_length = args.from.reported;
+  if (result.error == SP_OK) received.handles.assign(args.handles, args.handles + args.handle_count);
+  return received;
+}
+
+Result Socket::RecvBuffers(const std::vector<sp_buffer>& buffers, const RecvOptions& options) {
+  sp_call call;
+  Start(&call, SP_OP_RECV);
+  sp_transfer_args& args = call.u.recv;
+  args.form = options.form;
+  args.flags = options.flags;
+  args.buffers = buffers.data();
+  args.buffer_count = static_cast<uint32_t>(buffers.size());
+  AddressSlot slot(options.from, &args.from);
+  return Transfer(&call, nullptr);
+}
+
+Result Socket::Shutdown(int32_t how) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_SHUTDOWN);
+  call.u.shutdown.how = how;
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+Result Socket::Close() {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_CLOSE);
+  open_ = false;
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+Result Socket::Set(int32_t option, int64_t integer) {
+  sp_option_args args{};
+  args.option = option;
+  args.value_type = SP_VALUE_INTEGER;
+  args.length = SP_NATURAL_LENGTH;
+  args.integer = integer;
+  return SetOption(args);
+}
+
+Result Socket::SetLinger(bool on, int32_t seconds) {
+  sp_option_args args{};
+  args.option = SP_SO_LINGER;
+  args.value_type = SP_VALUE_LINGER;
+  args.length = SP_NATURAL_LENGTH;
+  args.linger_on = on ? 1 : 0;
+  args.linger_seconds = seconds;
+  return SetOption(args);
+}
+
+Result Socket::SetDuration(int32_t option, Nanoseconds duration) {
+  sp_option_args args{};
+  args.option = option;
+  args.value_type = SP_VALUE_DURATION;
+  args.length = SP_NATURAL_LENGTH;
+  args.duration_ns = duration.count();
+  return SetOption(args);
+}
+
+Result Socket::SetBytes(int32_t option, const std::string& bytes) {
+  sp_option_args args{};
+  args.option = option;
+  args.value_type = SP_VALUE_BYTES;
+  args.length = SP_NATURAL_LENGTH;
+  args.byte_count = static_cast<uint32_t>(std::min(bytes.size(), sizeof args.bytes));
+  std::memcpy(args.bytes, bytes.data(), args.byte_count);
+  return SetOption(args);
+}
+
+Result Socket::SetAddress(int32_t option, const Address& group) {
+  sp_option_args args{};
+  args.option = option;
+  args.value_type = SP_VALUE_ADDRESS;
+  args.length = SP_NATURAL_LENGTH;
+  args.address = group.raw();
+  return SetOption(args);
+}
+
+Result Socket::SetOption(const sp_option_args& args) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_SET_OPTION);
+  call.u.set_option = args;
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+namespace {
+
+int32_t ValueTypeOf(int32_t option) {
+  switch (option) {
+    case SP_SO_LINGER:
+      return SP_VALUE_LINGER;
+    case SP_SO_SNDTIMEO:
+    case SP_SO_RCVTIMEO:
+      return SP_VALUE_DURATION;
+    case SP_TCP_CONGESTION:
+    case SP_SO_BINDTODEVICE:
+      return SP_VALUE_BYTES;
+    default:
+      return SP_VALUE_INTEGER;
+  }
+}
+
+}  // namespace
+
+OptionResult Socket::Get(int32_t option) {
+  sp_option_args args{};
+  args.option = option;
+  args.value_type = ValueTypeOf(option);
+  args.length = SP_NATURAL_LENGTH;
+  return GetOption(args);
+}
+
+OptionResult Socket::GetOption(const sp_option_args& args) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_GET_OPTION);
+  call.u.get_option = args;
+  call.u.get_option.reported = -1;
+  caller().Call(&call, &result);
+  OptionResult got(call, result);
+  const sp_option_args& out = call.u.get_option;
+  got.integer = out.integer;
+  got.linger_on = out.linger_on != 0;
+  got.linger_seconds = out.linger_seconds;
+  got.duration = Nanoseconds(out.duration_ns);
+  got.bytes.assign(reinterpret_cast<const char*>(out.bytes), std::min<std::size_t>(out.byte_count, sizeof out.bytes));
+  got.reported = out.reported;
+  return got;
+}
+
+Result Socket::Ioctl(int32_t request, int64_t argument, int32_t kind) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_IOCTL);
+  call.u.ioctl = {request, kind, argument};
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+NameResult Socket::Name(uint32_t op, const AskAddress& ask) {
+  sp_call call;
+  sp_result result;
+  Start(&call, op);
+  AddressSlot slot(ask, &call.u.local_name.name);
+  caller().Call(&call, &result);
+  NameResult name(call, result);
+  slot.Check(OpName(op));
+  slot.Take(&name);
+  return name;
+}
+
+NameResult Socket::LocalName(const AskAddress& ask) { return Name(SP_OP_LOCAL_NAME, ask); }
+NameResult Socket::PeerName(const AskAddress& ask) { return Name(SP_OP_PEER_NAME, ask); }
+
+Result Socket::SetModes(uint32_t set, uint32_t clear) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_SET_MODE);
+  call.u.set_mode = {set, clear};
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+Result Socket::GetModes() {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_GET_MODE);
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+Result Socket::Duplicate(Socket* out, uint32_t modes) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_DUPLICATE);
+  call.u.duplicate.modes = modes;
+  caller().Call(&call, &result);
+  if (result.error == SP_OK) *out = Socket(result.handle, caller_);
+  return Result(call, result);
+}
+
+Result Socket::DuplicateOnto(Socket& target, uint32_t modes) {
+  sp_call call;
+  sp_result result;
+  Start(&call, SP_OP_DUPLICATE);
+  call.u.duplicate = {1, modes, target.handle_};
+  caller().Call(&call, &result);
+  return Result(call, result);
+}
+
+Outcome Socket::TakeError() { return Get(SP_SO_ERROR).PendingError(); }
+
+Address Socket::LocalAddress(Where where) { return Must(LocalName(), where); }
+
+Socket Must(AcceptResult result, Where where) {
+  if (!result.ok()) Fail(where, result);
+  return std::move(result.socket);
+}
+
+Address Must(NameResult result, Where where) {
+  if (!result.ok()) Fail(where, result);
+  if (!result.decoded) {
+    Host::Get().reporter().StepFailed(where, result.text() + ": no address in it", Outcome(OutcomeName{"no_address"}));
+  }
+  return result.address;
+}
+
+RecvResult Must(RecvResult result, Where where) {
+  if (!result.ok()) Fail(where, result);
+  return result;
+}
+
+OptionResult Must(OptionResult result, Where where) {
+  if (!result.ok()) Fail(where, result);
+  return result;
+}
+
+sp_address_in AddressWith(const Address& address, int32_t length) { return {SP_POINTER_VALID, length, address.raw()}; }
+
+sp_address_in AddressOfKind(int32_t pointer_kind, int32_t length) { return {pointer_kind, length, {}}; }
+
+}  // namespace sockproof

@@ -1,0 +1,111 @@
+#include "face/time.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "face/host.h"
+
+namespace sockproof {
+namespace {
+
+constexpr int64_t kBeat = 5'000'000;
+
+void SleepHost(int64_t nanoseconds) {
+  timespec span{static_cast<time_t>(nanoseconds / 1'000'000'000), static_cast<long>(nanoseconds % 1'000'000'000)};
+  while (nanosleep(&span, &span) != 0) {
+  }
+}
+
+}  // namespace
+
+int64_t HostNow() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+int64_t Now() { return Host::Get().Now(); }
+
+Nanoseconds Patience() {
+  static const double scale = [] {
+    const char* text = std::getenv("SOCKPROOF_TIMEOUT_SCALE");
+    const double value = text != nullptr ? std::atof(text) : 1.0;
+    return value > 0 ? value : 1.0;
+  }();
+  return Nanoseconds(static_cast<int64_t>(5e9 * scale));
+}
+
+// The heartbeat. With a virtual clock there is nothing to measure: no thread of ours waits for the machine.
+class Stopwatch::Heart {
+ public:
+  Heart() : thread_([this] { Beat(); }) {}
+  ~Heart() {
+    stop_ = true;
+    thread_.join();
+  }
+  int64_t longest() const {
+    // A stall that is still going on counts as well.
+    return std::max(longest_.load(), HostNow() - last_.load() - kBeat);
+  }
+
+ private:
+  void Beat() {
+    while (!stop_) {
+      SleepHost(kBeat);
+      const int64_t now = HostNow();
+      const int64_t late = now - last_.exchange(now) - kBeat;
+      if (late > longest_) longest_ = late;
+    }
+  }
+
+  std::atomic<bool> stop_{false};
+  std::atomic<int64_t> last_{HostNow()};
+  std::atomic<int64_t> longest_{0};
+  std::thread thread_;
+};
+
+Stopwatch::Stopwatch() {
+  if (!Host::Get().HasVirtualClock()) heart_ = std::make_unique<Heart>();
+  start_ = Now();
+}
+
+Stopwatch::~Stopwatch() = default;
+
+Nanoseconds Stopwatch::Elapsed() const { return Nanoseconds(Now() - start_); }
+
+Nanoseconds Stopwatch::Stall() const { return Nanoseconds(heart_ ? heart_->longest() : 0); }
+
+Punctual Stopwatch::Against(Nanoseconds expected, Nanoseconds grain) const {
+  const Nanoseconds elapsed = Elapsed();
+  if (elapsed < expected - grain) return Punctual::kEarly;
+  // The caller itself has to be scheduled after the time-out; a stall that began there is part of Stall().
+  return elapsed > 2 * expected + Stall() + std::chrono::milliseconds(10) ? Punctual::kLate : Punctual::kOnTime;
+}
+
+std::string Stopwatch::Describe(Nanoseconds expected) const {
+  const auto milliseconds = [](Nanoseconds span) { return static_cast<double>(span.count()) / 1e6; };
+  return fmt::format("{:.1f} ms for {:.1f} ms, stalls of {:.1f} ms", milliseconds(Elapsed()), milliseconds(expected),
+                     milliseconds(Stall()));
+}
+
+void LetQuietTimePass(Nanoseconds span) {
+  if (Host::Get().HasVirtualClock()) {
+    Host::Get().SleepVirtual(span);
+    return;
+  }
+  for (int64_t left = span.count(); left > 0;) {
+    const int64_t step = std::min(left, kBeat);
+    const int64_t before = HostNow();
+    SleepHost(step);
+    // A step that took much longer than asked for was no time in which the other side could run either.
+    const int64_t took = HostNow() - before;
+    left -= took <= 2 * step ? took : step / 2;
+  }
+}
+
+}  // namespace sockproof

@@ -1,0 +1,113 @@
+#include "face/trace.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "face/time.h"
+
+namespace sockproof {
+namespace {
+
+constexpr std::size_t kCapacity = 1u << 18;
+constexpr std::size_t kHeaderSize = 64;
+thread_local int thread_index = 0;
+
+}  // namespace
+
+struct Trace::Header {
+  char mark[8];
+  std::atomic<uint64_t> written;
+  uint64_t capacity;
+  std::atomic<uint64_t> operations;
+  int64_t started_ns;
+};
+static_assert(std::atomic<uint64_t>::is_always_lock_free, "processes share the counters through memory");
+
+int ThreadIndex() { return thread_index; }
+void SetThreadIndex(int index) { thread_index = index; }
+
+Trace& Trace::Get() {
+  static Trace trace;
+  return trace;
+}
+
+void Trace::Open() {
+  static_assert(sizeof(Header) <= kHeaderSize);
+  void* memory = MAP_FAILED;
+  if (const char* path = std::getenv("SOCKPROOF_TRACE_FILE"); path != nullptr && *path != '\0') {
+    const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file >= 0) {
+      if (ftruncate(file, static_cast<off_t>(kHeaderSize + kCapacity)) == 0) {
+        memory = mmap(nullptr, kHeaderSize + kCapacity, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+      }
+      close(file);
+    }
+  }
+  shared_ = memory != MAP_FAILED;
+  // Shared even without a file: the other processes of a scenario write into the same ring.
+  if (!shared_) {
+    memory = mmap(nullptr, kHeaderSize + kCapacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return;
+  }
+  header_ = new (memory) Header{};
+  bytes_ = static_cast<char*>(memory) + kHeaderSize;
+  header_->capacity = kCapacity;
+  header_->started_ns = HostNow();
+  std::memcpy(header_->mark, "SPTRACE1", sizeof header_->mark);
+}
+
+uint64_t Trace::Begin(std::string_view call) {
+  const uint64_t operation = header_ != nullptr ? ++header_->operations : 0;
+  Append(operation, '>', call);
+  return operation;
+}
+
+void Trace::End(uint64_t operation, std::string_view result) { Append(operation, '<', result); }
+
+void Trace::Note(std::string_view text) { Append(header_ != nullptr ? ++header_->operations : 0, '=', text); }
+
+void Trace::AfterFork() {}
+
+void Trace::Append(uint64_t operation, char mark, std::string_view text) {
+  if (header_ == nullptr) return;
+  const int64_t now = HostNow() - header_->started_ns;
+  const std::string line = fmt::format("{:06} {:.6f} p{} t{} {} {}\n", operation, static_cast<double>(now) * 1e-9, getpid(),
+                                       ThreadIndex(), mark, text);
+  if (line.size() > kCapacity) return;
+  // Reserve first, write then: threads and processes write side by side, each into its own place.
+  const uint64_t at = header_->written.fetch_add(line.size());
+  const std::size_t from = static_cast<std::size_t>(at % kCapacity);
+  const std::size_t first = std::min(line.size(), kCapacity - from);
+  std::memcpy(bytes_ + from, line.data(), first);
+  std::memcpy(bytes_, line.data() + first, line.size() - first);
+}
+
+std::vector<std::string> Trace::Tail(std::size_t lines) const {
+  if (header_ == nullptr) return {};
+  const uint64_t written = header_->written.load();
+  const uint64_t size = std::min<uint64_t>(written, kCapacity);
+  std::string text;
+  text.reserve(static_cast<std::size_t>(size));
+  for (uint64_t i = written - size; i < written; ++i) text += bytes_[i % kCapacity];
+  std::vector<std::string> all;
+  std::size_t start = 0;
+  while (start < text.size()) {
+    const std::size_t end = text.find('\n', start);
+    if (end == std::string::npos) break;
+    all.push_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+  if (size < written && !all.empty()) all.erase(all.begin());  // the oldest one is torn
+  if (all.size() > lines) all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(lines));
+  return all;
+}
+
+}  // namespace sockproof

@@ -1,0 +1,109 @@
+#include "face/watcher.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "face/names.h"
+
+namespace sockproof {
+
+uint32_t WaitResult::EventsOf(uint64_t cookie) const {
+  uint32_t found = 0;
+  for (const sp_event& event : events) {
+    if (event.cookie == cookie) found |= event.events;
+  }
+  return found;
+}
+
+Watcher::Watcher(int32_t mechanism, uint32_t modes, Where where) : caller_(&Host::Get()) {
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_WATCH_CREATE;
+  call.u.watch_create = {mechanism, modes};
+  Host::Get().CallRaw(&call, &result);
+  if (result.error == SP_NOT_SUPPORTED) {
+    Host::Get().reporter().NotSupported(MechanismName(mechanism), "the provider has no such way to wait");
+  }
+  const Result made(call, result);
+  if (!made.ok()) Host::Get().reporter().StepFailed(where, made.text(), made);
+  handle_ = result.handle;
+}
+
+Watcher::~Watcher() {
+  if (open_) static_cast<void>(Close());
+}
+
+Result Watcher::Change(uint32_t op, const Socket& socket, uint32_t events, uint32_t flags, uint64_t cookie) {
+  sp_call call{};
+  sp_result result{};
+  call.op = op;
+  call.handle = socket.handle();
+  call.u.watch_set = {handle_, events, flags, cookie};
+  caller_->Call(&call, &result);
+  return Result(call, result);
+}
+
+Result Watcher::Add(const Socket& socket, uint32_t events, uint32_t flags, uint64_t cookie) {
+  return Change(SP_OP_WATCH_ADD, socket, events, flags, cookie);
+}
+
+Result Watcher::Modify(const Socket& socket, uint32_t events, uint32_t flags, uint64_t cookie) {
+  return Change(SP_OP_WATCH_MODIFY, socket, events, flags, cookie);
+}
+
+Result Watcher::Remove(const Socket& socket) { return Change(SP_OP_WATCH_REMOVE, socket, 0, 0, 0); }
+
+WaitResult Watcher::Wait(Nanoseconds timeout, int32_t capacity) {
+  std::vector<sp_event> events(static_cast<std::size_t>(std::max(capacity, 1)));
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_WATCH_WAIT;
+  call.handle = handle_;
+  call.u.watch_wait.timeout_ns = timeout.count();
+  call.u.watch_wait.capacity = capacity;
+  call.u.watch_wait.events = events.data();
+  caller_->Call(&call, &result);
+  WaitResult waited(call, result);
+  const auto count = static_cast<std::size_t>(std::clamp(call.u.watch_wait.count, 0, std::max(capacity, 0)));
+  waited.events.assign(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(count));
+  return waited;
+}
+
+Result Watcher::WaitWith(const sp_watch_wait_args& args) {
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_WATCH_WAIT;
+  call.handle = handle_;
+  call.u.watch_wait = args;
+  caller_->Call(&call, &result);
+  return Result(call, result);
+}
+
+Result Watcher::Close() {
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_WATCH_CLOSE;
+  call.handle = handle_;
+  open_ = false;
+  caller_->Call(&call, &result);
+  return Result(call, result);
+}
+
+uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit, int32_t mechanism) {
+  Watcher watcher(mechanism);
+  static_cast<void>(Must(watcher.Add(socket, asked)));
+  const WaitResult waited = watcher.Wait(limit);
+  static_cast<void>(Must(waited));
+  return waited.EventsOf(0);
+}
+
+bool WaitReady(const Socket& socket, uint32_t asked, Nanoseconds limit) { return Events(socket, asked, limit) != 0; }
+
+void MustBeReady(const Socket& socket, uint32_t asked, Where where) {
+  if (WaitReady(socket, asked)) return;
+  Host::Get().reporter().StepFailed(where, fmt::format("poll for {} on {}", EventNames(asked), HandleText(socket.handle())),
+                                    Outcome(OutcomeName{"not_ready"}));
+}
+
+}  // namespace sockproof

@@ -1,0 +1,49 @@
+// Readiness: a watcher with a mechanism.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "face/socket.h"
+
+namespace sockproof {
+
+struct WaitResult : Result {
+  using Result::Result;
+  std::vector<sp_event> events;
+  // The events reported for this cookie, 0 if none.
+  uint32_t EventsOf(uint64_t cookie) const;
+};
+
+class Watcher {
+ public:
+  explicit Watcher(int32_t mechanism, uint32_t modes = 0, Where where = SOCKPROOF_HERE);
+  ~Watcher();
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+  Result Add(const Socket& socket, uint32_t events, uint32_t flags = 0, uint64_t cookie = 0);
+  Result Modify(const Socket& socket, uint32_t events, uint32_t flags = 0, uint64_t cookie = 0);
+  Result Remove(const Socket& socket);
+  // Blocks up to `timeout`; negative: no limit, zero: looks and returns.
+  WaitResult Wait(Nanoseconds timeout, int32_t capacity = 16);
+  Result WaitWith(const sp_watch_wait_args& args);  // wrong arguments on purpose
+  Result Close();
+  sp_handle handle() const { return handle_; }
+
+ private:
+  Result Change(uint32_t op, const Socket& socket, uint32_t events, uint32_t flags, uint64_t cookie);
+
+  sp_handle handle_{};
+  Caller* caller_ = nullptr;
+  bool open_ = true;
+};
+
+// What poll says of this socket at once, or within `limit`: the events it reports, 0 for none.
+uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit = Nanoseconds(0), int32_t mechanism = SP_POLL);
+// Waits until poll reports one of `asked` (or an error or hang-up, which are always reported); false after `limit`.
+bool WaitReady(const Socket& socket, uint32_t asked, Nanoseconds limit = Patience());
+// The same as a step that the scenario stands on.
+void MustBeReady(const Socket& socket, uint32_t asked, Where where = SOCKPROOF_HERE);
+
+}  // namespace sockproof
