@@ -46,6 +46,7 @@ Host& Host::Get() {
 }
 
 bool Host::Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why) {
+  spec_ = std::string(spec);
   const std::size_t colon = spec.find(':');
   const std::string_view name = spec.substr(0, colon);
   const std::string argument(colon == std::string_view::npos ? std::string_view{} : spec.substr(colon + 1));

@@ -65,6 +65,7 @@ class Host final : public Caller {
   // Ends the scenario as not supported if an optional function said so, as a failed step if it failed otherwise.
   void Expect(int32_t error, std::string_view capability, const std::string& what, Where where = SOCKPROOF_HERE);
 
+  const std::string& spec() const { return spec_; }  // as it was opened
   const sp_provider& table() const { return *table_; }
   void* self() const { return self_; }
   // The optional groups, each filled up with NULL where the provider has none.
@@ -88,6 +89,7 @@ class Host final : public Caller {
   sp_provider copy_{};
   void* self_ = nullptr;
   Reporter* reporter_ = nullptr;
+  std::string spec_;
   bool virtual_clock_ = false;
 };
 

@@ -1,0 +1,176 @@
+// The battery: all scenarios in one program. The runner starts it once a scenario; docs/architecture.md says what passes between
+// the two.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <set>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "battery/records.h"
+#include "battery/registry.h"
+#include "catalogue/requirement.h"
+#include "face/agent.h"
+#include "face/names.h"
+
+extern "C" const struct sp_provider* sockproof_posix_provider(void);
+
+#ifndef SOCKPROOF_BUILD_TYPE
+#define SOCKPROOF_BUILD_TYPE ""
+#endif
+#ifndef SOCKPROOF_BUILD_FLAGS
+#define SOCKPROOF_BUILD_FLAGS ""
+#endif
+
+namespace sockproof {
+namespace {
+
+using nlohmann::json;
+
+json Texts(const TextList& list) {
+  json array = json::array();
+  for (const char* item : list) array.push_back(item);
+  return array;
+}
+
+json ListScenarios() {
+  json array = json::array();
+  for (const Scenario& scenario : AllScenarios()) {
+    json ids = json::array();
+    for (const Requirement* requirement : scenario.requirements) ids.push_back(requirement->id);
+    for (const Flavor* flavor : scenario.over.flavors) {
+      array.push_back({{"name", FullName(scenario, *flavor)},
+                       {"area", scenario.requirements.front()->area},
+                       {"suite", scenario.suite},
+                       {"family", flavor->name},
+                       {"requirements", ids},
+                       {"waits_ms", scenario.over.waits.count() / 1'000'000},
+                       {"limit_ms", scenario.over.limit.count() / 1'000'000}});
+    }
+  }
+  return array;
+}
+
+json ListRequirements(int profile) {
+  json array = json::array();
+  const Catalogue& catalogue = TheCatalogue();
+  for (std::size_t i = 0; i < catalogue.requirement_count; ++i) {
+    const Requirement& requirement = *catalogue.requirements[i];
+    const Entry* entry = requirement.For(profile);
+    if (entry == nullptr) continue;
+    array.push_back({{"id", requirement.id},
+                     {"area", requirement.area},
+                     {"text", requirement.text},
+                     {"needs", Texts(requirement.needs)},
+                     {"level", LevelName(entry->level)},
+                     {"allow", Texts(entry->allow)},
+                     {"cite", Texts(entry->cite)},
+                     {"entry_of", entry->profile}});
+  }
+  return array;
+}
+
+json Info() {
+  json capabilities = json::array();
+  Host& host = Host::Get();
+  for (int32_t i = 0; i < SP_CAP_COUNT; ++i) {
+    if (host.Has(i)) capabilities.push_back(std::string(CapabilityName(i)));
+  }
+#if defined(__SANITIZE_ADDRESS__)
+  const json sanitizers = {"address"};
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  const json sanitizers = {"address"};
+#else
+  const json sanitizers = json::array();
+#endif
+#else
+  const json sanitizers = json::array();
+#endif
+#ifdef __clang__
+  const std::string compiler = fmt::format("clang {}", __clang_version__);
+#else
+  const std::string compiler = fmt::format("gcc {}", __VERSION__);
+#endif
+  return {{"catalogue_digest", TheCatalogue().digest},
+          {"build", {{"compiler", compiler}, {"type", SOCKPROOF_BUILD_TYPE}, {"flags", SOCKPROOF_BUILD_FLAGS}, {"sanitizers", sanitizers}}},
+          {"provider", {{"name", host.table().name}, {"version", host.table().text}}},
+          {"capabilities", capabilities}};
+}
+
+int Fail(const std::string& why) {
+  std::cerr << "sockproof-battery: " << why << '\n';
+  return 2;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{"Drives a socket implementation through the scenarios of sockproof, one after the other in this process."};
+  std::string provider = "posix", profile = "linux", list;
+  uint64_t seed = 0;
+  bool info = false, agent = false;
+  int agent_in = -1, agent_out = -1;
+  app.add_option("--provider", provider, "PROVIDER[:ARG]: posix, or lib:PATH for a shared library");
+  app.add_option("--profile", profile, "the documents that it answers to");
+  app.add_option("--list", list, "print 'scenarios' or 'requirements' as JSON and leave");
+  app.add_option("--seed", seed, "for what the provider draws by lot");
+  app.add_flag("--info", info, "print what this program and its provider are, as JSON, and leave");
+  app.add_flag("--agent", agent, "internal: serve another process of a scenario");
+  app.add_option("--agent-in", agent_in, "internal");
+  app.add_option("--agent-out", agent_out, "internal");
+  testing::InitGoogleTest(&argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+
+  const int number = TheCatalogue().ProfileNumber(profile);
+  if (number < 0) {
+    std::string known;
+    for (std::size_t i = 0; i < TheCatalogue().profile_count; ++i) known += fmt::format(" {}", TheCatalogue().profiles[i].name);
+    return Fail(fmt::format("there is no profile '{}'; there are:{}", profile, known));
+  }
+  if (list == "scenarios" || list == "requirements") {
+    std::cout << (list == "scenarios" ? ListScenarios() : ListRequirements(number)).dump() << '\n';
+    return 0;
+  }
+  if (!list.empty()) return Fail("--list takes 'scenarios' or 'requirements'");
+
+  Recorder& recorder = Recorder::Get();
+  recorder.UseProfile(number);
+  Host& host = Host::Get();
+  host.SetReporter(&recorder);
+  InstallFatalHandlers();
+  Trace::Get().Open();
+  std::string why;
+  if (!host.Open(provider, {{"posix", sockproof_posix_provider}, {"linux", sockproof_posix_provider}}, &why)) return Fail(why);
+  if (agent) return ServeAgent(agent_in, agent_out);
+  if (info) {
+    std::cout << Info().dump() << '\n';
+    host.Close();
+    return 0;
+  }
+  if (host.scheduler.seed != nullptr) host.scheduler.seed(host.self(), seed);
+  if (host.scheduler.attach != nullptr) host.scheduler.attach(host.self(), "scenario");
+
+  // The records say everything that the printed progress would.
+  if (std::getenv("SOCKPROOF_RUNNER") != nullptr) {
+    testing::TestEventListeners& listeners = testing::UnitTest::GetInstance()->listeners();
+    delete listeners.Release(listeners.default_result_printer());
+  }
+  RegisterTests();
+  const int result = RUN_ALL_TESTS();
+  host.Close();
+  RemoveScratchDirectory();
+  return result;
+}
+
+}  // namespace
+}  // namespace sockproof
+
+int main(int argc, char** argv) { return sockproof::Main(argc, argv); }

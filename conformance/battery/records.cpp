@@ -1,0 +1,302 @@
+#include "battery/records.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <set>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "catalogue/contract.h"
+#include "face/trace.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+extern "C" void __lsan_do_leak_check();
+#endif
+extern "C" __attribute__((weak)) void __gcov_dump();
+
+namespace sockproof {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kMark = "@sockproof ";
+constexpr std::size_t kTraceLines = 200;
+constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
+
+int record_descriptor = STDOUT_FILENO;
+
+void WriteAll(const char* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t wrote = write(record_descriptor, data, size);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return;  // nobody reads: there is nothing better to do with a record
+    data += wrote;
+    size -= static_cast<std::size_t>(wrote);
+  }
+}
+
+json List(const TextList& list) {
+  json array = json::array();
+  for (const char* item : list) array.push_back(item);
+  return array;
+}
+
+// What a provider hands over need not be UTF-8.
+std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+}  // namespace
+
+struct Recorder::State {
+  std::mutex mutex;
+  std::string scenario;
+  std::vector<const Requirement*> declared;
+  std::set<const Requirement*> checked;
+  std::set<const Requirement*> undeclared;
+  bool any_failed = false;
+  bool any_judged = false;  // a check that could have failed
+  Level worst = Level::kObserved;
+  uint64_t handles_before = 0;
+  bool counts_handles = false;
+  pid_t process = 0;
+};
+
+Recorder& Recorder::Get() {
+  static Recorder recorder;
+  return recorder;
+}
+
+Recorder::State& Recorder::state() const {
+  static State state;
+  return state;
+}
+
+void Recorder::Write(const std::string& text) {
+  // The mark stands at the beginning of a line even if the implementation has printed half of one.
+  std::string line = "\n";
+  line += kMark;
+  line += text;
+  line += '\n';
+  WriteAll(line.data(), line.size());
+}
+
+void Recorder::WriteTrace() {
+  Write(Dump(json{{"record", "trace"}, {"lines", Trace::Get().Tail(kTraceLines)}, {"dropped", 0}}));
+}
+
+void Recorder::WriteEnd(std::string_view verdict, std::string_view level, const std::string& detail) {
+  json declared = json::array(), checked = json::array();
+  for (const Requirement* requirement : state().declared) declared.push_back(requirement->id);
+  for (const Requirement* requirement : state().checked) checked.push_back(requirement->id);
+  WriteTrace();
+  Write(Dump(json{{"record", "end"},
+                  {"scenario", state().scenario},
+                  {"verdict", verdict},
+                  {"level", level},
+                  {"declared", declared},
+                  {"checked", checked},
+                  {"detail", detail}}));
+}
+
+void Recorder::Leave(int code) {
+  // Threads may still be blocked in the provider: nothing is unwound, the process simply ends.
+  if (__gcov_dump != nullptr) __gcov_dump();
+  if (getpid() == state().process) RemoveScratchDirectory();
+  _exit(code);
+}
+
+void Recorder::Begin(std::string scenario, std::vector<const Requirement*> declared) {
+  State& now = state();
+  now.scenario = std::move(scenario);
+  now.declared = std::move(declared);
+  now.checked.clear();
+  now.undeclared.clear();
+  now.any_failed = now.any_judged = false;
+  now.worst = Level::kObserved;
+  now.process = getpid();
+  Host& host = Host::Get();
+  now.counts_handles = host.counters.open_handles != nullptr && host.counters.open_handles(host.self(), &now.handles_before) == SP_OK;
+  Write(Dump(json{{"record", "begin"}, {"scenario", now.scenario}, {"pid", getpid()}}));
+}
+
+bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Where where) {
+  State& now = state();
+  const std::lock_guard<std::mutex> lock(now.mutex);
+  const Entry* entry = requirement.For(profile_);
+  if (std::find(now.declared.begin(), now.declared.end(), &requirement) == now.declared.end()) now.undeclared.insert(&requirement);
+  now.checked.insert(&requirement);
+  const bool allowed = entry != nullptr && entry->allow.Contains(outcome.name());
+  const bool can_fail = entry != nullptr && entry->level >= Level::kShould;
+  const char* verdict = !can_fail ? "observed" : allowed ? "passed" : "failed";
+  now.any_judged = now.any_judged || can_fail;
+  json native = nullptr;
+  if (outcome.native() != 0) native = json{{"code", outcome.native()}};
+  Write(Dump(json{{"record", "check"},
+                  {"requirement", requirement.id},
+                  {"outcome", outcome.name()},
+                  {"native", native},
+                  {"allowed", entry != nullptr ? List(entry->allow) : json::array()},
+                  {"level", entry != nullptr ? LevelName(entry->level) : "OBSERVED"},
+                  {"verdict", verdict},
+                  {"citation", entry != nullptr ? List(entry->cite) : json::array()},
+                  {"where", fmt::format("{}:{}", std::strrchr(where.file, '/') != nullptr ? std::strrchr(where.file, '/') + 1 : where.file,
+                                        where.line)},
+                  {"detail", outcome.detail()}}));
+  if (!can_fail || allowed) return true;
+  now.any_failed = true;
+  now.worst = std::max(now.worst, entry->level);
+  std::string expected, citation;
+  for (const char* item : entry->allow) expected += fmt::format("{}{}", expected.empty() ? "" : " or ", item);
+  for (const char* item : entry->cite) citation += fmt::format("{}{}", citation.empty() ? "" : "; ", item);
+  std::string calls;
+  for (const std::string& line : Trace::Get().Tail(8)) calls += "\n    " + line;
+  ADD_FAILURE_AT(where.file, where.line) << fmt::format(
+      "requirement {} ({} of profile {})\n  {}\n  expected: {}\n  seen:     {}{}\n  because:  {}\n  {}\n  last calls:{}", requirement.id,
+      LevelName(entry->level), TheCatalogue().profiles[profile_].name, requirement.text, expected, outcome.name(),
+      outcome.native() != 0 ? fmt::format(" (native code {})", outcome.native()) : "", citation, outcome.detail(), calls);
+  return false;
+}
+
+bool Recorder::End() {
+  State& now = state();
+  Host& host = Host::Get();
+  uint64_t handles = 0;
+  if (now.counts_handles && host.counters.open_handles(host.self(), &handles) == SP_OK && handles > now.handles_before) {
+    char text[4096];
+    uint32_t size = sizeof text;
+    std::string left;
+    if (host.counters.describe_handles != nullptr && host.counters.describe_handles(host.self(), text, &size) == SP_OK) {
+      left.assign(text, std::min<std::size_t>(size, sizeof text));
+    }
+    ContractBroken("handles_released", fmt::format("{} handles more than at the beginning, after everything was closed:\n{}",
+                                                   handles - now.handles_before, left));
+  }
+  const std::lock_guard<std::mutex> lock(now.mutex);
+  for (const Requirement* requirement : now.undeclared) {
+    WriteEnd("harness_error", "MUST", fmt::format("{} was checked and is not declared", requirement->id));
+    return false;
+  }
+  for (const Requirement* requirement : now.declared) {
+    if (now.checked.count(requirement) != 0 || now.any_failed) continue;
+    WriteEnd("harness_error", "MUST", fmt::format("{} is declared and was not checked", requirement->id));
+    return false;
+  }
+  if (now.any_failed) {
+    WriteEnd("failed", LevelName(now.worst), "");
+    return false;
+  }
+  WriteEnd(now.any_judged ? "passed" : "observed", "", "");
+  return true;
+}
+
+void Recorder::NotSupported(std::string_view capability, const std::string& detail) {
+  Write(Dump(json{{"record", "not_supported"}, {"capability", capability}, {"detail", detail}}));
+  if (state().any_failed) {
+    WriteEnd("failed", LevelName(state().worst), "");
+    Leave(1);
+  }
+  WriteEnd("not_supported", "", fmt::format("{}: {}", capability, detail));
+  Leave(0);
+}
+
+void Recorder::StepFailed(Where where, const std::string& step, const Outcome& outcome) {
+  const char* file = std::strrchr(where.file, '/');
+  const std::string place = fmt::format("{}:{}", file != nullptr ? file + 1 : where.file, where.line);
+  Write(Dump(json{{"record", "step"}, {"call", step}, {"outcome", outcome.name()}, {"detail", outcome.detail()}, {"where", place}}));
+  WriteEnd("failed", "MUST", fmt::format("{}: a step that must succeed did not: {} ({})", place, step, outcome.name()));
+  Leave(1);
+}
+
+void Recorder::ContractBroken(std::string_view promise, const std::string& detail) {
+  const Requirement* broken = &contract::possible_result;
+  if (promise == "output_within_length") broken = &contract::output_within_length;
+  if (promise == "handles_released") broken = &contract::handles_released;
+  {
+    // What every call promises is declared by every scenario.
+    const std::lock_guard<std::mutex> lock(state().mutex);
+    if (std::find(state().declared.begin(), state().declared.end(), broken) == state().declared.end()) state().declared.push_back(broken);
+  }
+  Check(*broken, Holds(false, detail), Where{__FILE__, __LINE__});
+}
+
+namespace {
+
+// From here on everything must be fit for a signal handler: no allocation, no stdio.
+void WriteText(const char* text) { WriteAll(text, std::strlen(text)); }
+
+void WriteNumber(long number) {
+  char digits[24];
+  char* end = digits + sizeof digits;
+  char* at = end;
+  do {
+    *--at = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  WriteAll(at, static_cast<std::size_t>(end - at));
+}
+
+void OnFatal(int number) {
+  static volatile sig_atomic_t entered = 0;
+  const bool first = entered == 0;
+  entered = 1;
+  if (first) {
+    WriteText("\n@sockproof {\"record\":\"signal\",\"signal\":");
+    WriteNumber(number);
+    WriteText(",\"pid\":");
+    WriteNumber(getpid());
+    WriteText("}\n");
+    if (std::getenv("SOCKPROOF_RUNNER") != nullptr) {
+      // The runner takes the stacks now, and ends this process when it has them.
+      timespec left{5, 0};
+      while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+      }
+    }
+  }
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+void OnTerminate(int) {
+  // Time is over. Where the ring does not outlive this process (a launcher without the host's files) the trace goes out here;
+  // this allocates, which a handler should not, but what could break is killed within the second anyhow.
+  if (!Trace::Get().OutlivesProcess()) {
+    const std::string text = "\n@sockproof " + Dump(json{{"record", "trace"}, {"lines", Trace::Get().Tail(kTraceLines)}, {"dropped", 0}}) + "\n";
+    WriteAll(text.data(), text.size());
+  }
+  _exit(128 + SIGTERM);
+}
+
+}  // namespace
+
+void InstallFatalHandlers() {
+  // The implementation under test may close descriptor 1, or hand it out again: records have a descriptor of their own.
+  record_descriptor = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 700);
+  if (record_descriptor < 0) record_descriptor = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+  if (record_descriptor < 0) record_descriptor = STDOUT_FILENO;
+#ifdef PR_SET_PTRACER
+  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+#endif
+  static char stack[1 << 16];
+  stack_t alternate{};
+  alternate.ss_sp = stack;
+  alternate.ss_size = sizeof stack;
+  sigaltstack(&alternate, nullptr);
+  struct sigaction action {};
+  action.sa_handler = OnFatal;
+  action.sa_flags = SA_ONSTACK | SA_NODEFER;
+  for (const int number : kFatalSignals) sigaction(number, &action, nullptr);
+  action.sa_handler = OnTerminate;
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+}  // namespace sockproof

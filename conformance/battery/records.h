@@ -1,0 +1,48 @@
+// What the battery says to the runner: a line of JSON a record, on standard output.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "catalogue/requirement.h"
+#include "face/host.h"
+#include "face/outcome.h"
+
+namespace sockproof {
+
+// The state of the one scenario that runs, and the writer of its records. Records may come from any thread; each is one
+// write, so none is torn by another process of the scenario.
+class Recorder final : public Reporter {
+ public:
+  static Recorder& Get();
+
+  void UseProfile(int number) { profile_ = number; }
+  int profile() const { return profile_; }
+
+  void Begin(std::string scenario, std::vector<const Requirement*> declared);
+  // False if it failed.
+  bool Check(const Requirement& requirement, const Outcome& outcome, Where where);
+  // Writes the end record after the body came to its end; returns whether the verdict is one that gtest should pass.
+  bool End();
+
+  [[noreturn]] void NotSupported(std::string_view capability, const std::string& detail) override;
+  [[noreturn]] void StepFailed(Where where, const std::string& step, const Outcome& outcome) override;
+  void ContractBroken(std::string_view promise, const std::string& detail) override;
+
+
+ private:
+  struct State;
+  State& state() const;
+  void Write(const std::string& json);
+  void WriteTrace();
+  void WriteEnd(std::string_view verdict, std::string_view level, const std::string& detail);
+  [[noreturn]] void Leave(int code);
+
+  int profile_ = -1;
+};
+
+// Installs handlers for the signals of a crash and for SIGTERM (the runner's word that time is over).
+void InstallFatalHandlers();
+
+}  // namespace sockproof

@@ -1,0 +1,25 @@
+// All scenarios of this program.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "battery/scenario.h"
+
+namespace sockproof {
+
+struct Scenario {
+  const char* suite;
+  const char* name;
+  const char* file;
+  int line;
+  Over over;
+  std::vector<const Requirement*> requirements;
+  ScenarioBody body;
+};
+
+std::vector<Scenario>& AllScenarios();
+std::string FullName(const Scenario& scenario, const Flavor& flavor);
+void RegisterTests();  // with GoogleTest; once, before RUN_ALL_TESTS
+
+}  // namespace sockproof

@@ -1,0 +1,92 @@
+#include "battery/scenario.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "battery/records.h"
+#include "battery/registry.h"
+#include "catalogue/outcomes.h"
+
+namespace sockproof {
+namespace {
+
+class ScenarioTest : public testing::Test {
+ public:
+  ScenarioTest(const Scenario* scenario, const Flavor* flavor) : scenario_(*scenario), flavor_(*flavor) {}
+
+  void TestBody() override {
+    Recorder& recorder = Recorder::Get();
+    recorder.Begin(FullName(scenario_, flavor_), scenario_.requirements);
+    const bool any = std::any_of(scenario_.requirements.begin(), scenario_.requirements.end(),
+                                 [&](const Requirement* requirement) { return requirement->For(recorder.profile()) != nullptr; });
+    if (!any) recorder.NotSupported("profile", "none of its requirements speaks of this profile");
+    Host::Get().Need(flavor_.capability);
+    for (const int32_t capability : scenario_.over.needs) Host::Get().Need(capability);
+    scenario_.body(flavor_);
+    if (!recorder.End()) ADD_FAILURE() << "see the records above";
+  }
+
+ private:
+  const Scenario& scenario_;
+  const Flavor& flavor_;
+};
+
+}  // namespace
+
+std::vector<Scenario>& AllScenarios() {
+  static std::vector<Scenario> scenarios;
+  return scenarios;
+}
+
+std::string FullName(const Scenario& scenario, const Flavor& flavor) {
+  return fmt::format("{}.{}/{}", scenario.suite, scenario.name, flavor.name);
+}
+
+bool RegisterScenario(const char* suite, const char* name, const char* file, int line, const Over& over,
+                      std::initializer_list<const Requirement*> requirements, ScenarioBody body) {
+  AllScenarios().push_back({suite, name, file, line, over, requirements, body});
+  return true;
+}
+
+void RegisterTests() {
+  for (const Scenario& scenario : AllScenarios()) {
+    for (const Flavor* flavor : scenario.over.flavors) {
+      testing::RegisterTest(scenario.suite, fmt::format("{}/{}", scenario.name, flavor->name).c_str(), nullptr, nullptr, scenario.file,
+                            scenario.line, [s = &scenario, flavor]() -> testing::Test* { return new ScenarioTest(s, flavor); });
+    }
+  }
+}
+
+bool CheckRequirement(const Requirement& requirement, const Outcome& outcome, const char* file, int line) {
+  return Recorder::Get().Check(requirement, outcome, Where{file, line});
+}
+
+Outcome Holds(bool condition, std::string detail) {
+  return Outcome(condition ? outcome::holds : outcome::violated, std::move(detail));
+}
+
+Outcome SameAddress(const Address& seen, const Address& expected, std::string_view what) {
+  return Holds(seen == expected, fmt::format("{}: {} against {}", what, seen.ToString(), expected.ToString()));
+}
+
+Outcome Readiness(bool ready, std::string detail) { return Outcome(ready ? outcome::ready : outcome::not_ready, std::move(detail)); }
+
+Outcome Timing(const Stopwatch& watch, Nanoseconds expected, Nanoseconds grain) {
+  const std::string detail = watch.Describe(expected);
+  switch (watch.Against(expected, grain)) {
+    case Punctual::kEarly:
+      return Outcome(outcome::early, detail);
+    case Punctual::kLate:
+      return Outcome(outcome::late, detail);
+    default:
+      return Outcome(outcome::on_time, detail);
+  }
+}
+
+Outcome Becomes(const std::function<bool()>& condition, std::string what) {
+  return Holds(WaitUntil(condition, Patience(), what.c_str()), what);
+}
+
+}  // namespace sockproof

@@ -1,0 +1,204 @@
+#include "face/agent.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "face/codec.h"
+#include "face/threads.h"
+#include "face/trace.h"
+
+namespace sockproof {
+namespace {
+
+constexpr TextOptions kWholePayload{nullptr, std::size_t{1} << 20};
+
+bool WriteLine(int descriptor, std::string line) {
+  line += '\n';
+  std::size_t done = 0;
+  while (done < line.size()) {
+    const ssize_t wrote = write(descriptor, line.data() + done, line.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return false;
+    done += static_cast<std::size_t>(wrote);
+  }
+  return true;
+}
+
+// The pipes of the suite are its own: high numbers keep them out of the way of the handles under test.
+int MoveUp(int descriptor) {
+  const int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, 600);
+  if (moved < 0) return descriptor;
+  close(descriptor);
+  return moved;
+}
+
+}  // namespace
+
+struct Agent::Channel {
+  int to = -1;
+  int from = -1;
+  std::string pending;
+  std::mutex mutex;
+
+  ~Channel() {
+    if (to >= 0) close(to);
+    if (from >= 0) close(from);
+  }
+  bool ReadLine(std::string* line) {
+    for (;;) {
+      if (const std::size_t end = pending.find('\n'); end != std::string::npos) {
+        *line = pending.substr(0, end);
+        pending.erase(0, end + 1);
+        return true;
+      }
+      char buffer[65536];
+      const ssize_t got = read(from, buffer, sizeof buffer);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return false;
+      pending.append(buffer, static_cast<std::size_t>(got));
+    }
+  }
+};
+
+std::unique_ptr<Agent> Agent::Fork(Where where) { return Start(false, where); }
+std::unique_ptr<Agent> Agent::Exec(Where where) { return Start(true, where); }
+
+std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
+  Host& host = Host::Get();
+  if (host.processes.fork == nullptr || host.processes.exec == nullptr || host.processes.wait == nullptr || host.processes.kill == nullptr) {
+    host.reporter().NotSupported("processes", "the provider cannot start another process");
+  }
+  int down[2], up[2];
+  if (pipe2(down, O_CLOEXEC) != 0 || pipe2(up, O_CLOEXEC) != 0) {
+    host.reporter().StepFailed(where, "a pipe to another process", Outcome(OutcomeName{"no_pipe"}));
+  }
+  std::unique_ptr<Agent> agent(new Agent);
+  agent->channel_ = std::make_unique<Channel>();
+  agent->channel_->to = MoveUp(down[1]);
+  agent->channel_->from = MoveUp(up[0]);
+  struct Ends {
+    int in, out, other_in, other_out;
+  } ends{MoveUp(down[0]), MoveUp(up[1]), agent->channel_->to, agent->channel_->from};
+  const uint64_t operation = Trace::Get().Begin(exec ? "exec" : "fork");
+  int32_t error;
+  if (exec) {
+    const std::string in = fmt::format("--agent-in={}", ends.in), out = fmt::format("--agent-out={}", ends.out);
+    const std::string provider = fmt::format("--provider={}", host.spec());
+    const char* argv[] = {"sockproof-battery", "--agent", in.c_str(), out.c_str(), provider.c_str(), nullptr};
+    const int32_t keep[] = {ends.in, ends.out};
+    error = host.processes.exec(host.self(), argv, keep, 2, &agent->process_);
+  } else {
+    error = host.processes.fork(
+        host.self(),
+        [](void* context) -> int32_t {
+          const Ends& mine = *static_cast<Ends*>(context);
+          // Without these the parent's end of file would never come.
+          close(mine.other_in);
+          close(mine.other_out);
+          return ServeAgent(mine.in, mine.out);
+        },
+        &ends, &agent->process_);
+  }
+  Trace::Get().End(operation, fmt::format("{} process={}", ErrorName(error), agent->process_));
+  close(ends.in);
+  close(ends.out);
+  host.Expect(error, "processes", exec ? "exec" : "fork", where);
+  agent->running_ = true;
+  return agent;
+}
+
+Agent::~Agent() {
+  if (!running_) return;
+  CloseEnds();
+  Host& host = Host::Get();
+  int32_t code = 0;
+  // It ends when its input does; if it is blocked in a call it has to be killed.
+  if (host.processes.wait(host.self(), process_, 20'000'000, &code) == SP_OK) return;
+  host.processes.kill(host.self(), process_);
+  host.processes.wait(host.self(), process_, Patience().count(), &code);
+}
+
+void Agent::CloseEnds() {
+  if (channel_->to >= 0) close(channel_->to);
+  channel_->to = -1;
+}
+
+void Agent::Call(sp_call* call, sp_result* result, const Payload* payload) {
+  TextOptions options = kWholePayload;
+  options.payload = payload;
+  // A payload that is received is compared here, so its bytes have to come over.
+  if (call->op == SP_OP_RECV) options.payload = nullptr;
+  const std::string text = CallText(*call, options);
+  const uint64_t operation = Trace::Get().Begin(fmt::format("p{}: {}", process_, CallText(*call)));
+  std::string line, why;
+  OwnedCall answer;
+  answer.call = *call;
+  bool ok = false;
+  {
+    const std::lock_guard<std::mutex> lock(channel_->mutex);
+    ok = channel_->to >= 0 && WriteLine(channel_->to, text) && channel_->ReadLine(&line);
+  }
+  if (!ok) {
+    Trace::Get().End(operation, "the process is gone");
+    *result = sp_result{sizeof *result, SP_UNKNOWN_ERROR, 0, -1, {}};
+    return;
+  }
+  if (!ParseResult(line, &answer, &why)) {
+    Host::Get().reporter().StepFailed(SOCKPROOF_HERE, "an answer of process " + std::to_string(process_) + ": " + why + ": " + line,
+                                      Outcome(OutcomeName{"unreadable"}));
+  }
+  *call = answer.call;
+  *result = answer.result;
+  Trace::Get().End(operation, ResultText(*call, *result));
+  if (result->error == SP_NOT_SUPPORTED) Host::Get().reporter().NotSupported(OpName(call->op), text);
+}
+
+void Agent::Kill(Where where) {
+  Host& host = Host::Get();
+  host.Expect(host.processes.kill(host.self(), process_), "processes", "kill", where);
+  int32_t code = 0;
+  host.Expect(host.processes.wait(host.self(), process_, Patience().count(), &code), "processes", "wait for a killed process", where);
+  running_ = false;
+}
+
+int32_t Agent::Finish(Where where) {
+  Host& host = Host::Get();
+  CloseEnds();
+  int32_t code = 0;
+  host.Expect(host.processes.wait(host.self(), process_, Patience().count(), &code), "processes", "wait for a process", where);
+  running_ = false;
+  return code;
+}
+
+int ServeAgent(int in, int out) {
+  std::string pending;
+  char buffer[65536];
+  for (;;) {
+    const std::size_t end = pending.find('\n');
+    if (end == std::string::npos) {
+      const ssize_t got = read(in, buffer, sizeof buffer);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return 0;
+      pending.append(buffer, static_cast<std::size_t>(got));
+      continue;
+    }
+    OwnedCall owned;
+    std::string why;
+    const std::string line = pending.substr(0, end);
+    pending.erase(0, end + 1);
+    if (!ParseCall(line, &owned, &why)) {
+      if (!WriteLine(out, "unreadable " + why)) return 1;
+      continue;
+    }
+    Host::Get().CallRaw(&owned.call, &owned.result);
+    if (!WriteLine(out, ResultText(owned.call, owned.result, kWholePayload))) return 1;
+  }
+}
+
+}  // namespace sockproof

@@ -1,0 +1,129 @@
+#include "face/fixtures.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace sockproof {
+
+Listener BoundOn(const Flavor& net, Where where) {
+  Listener listener;
+  listener.socket = net.NewListening(0, where);
+  static_cast<void>(Must(listener.socket.Bind(net.ToBind()), where));
+  listener.address = net.ToReach(listener.socket.LocalAddress(where));
+  return listener;
+}
+
+Listener ListenOn(const Flavor& net, int32_t backlog, Where where) {
+  Listener listener = BoundOn(net, where);
+  static_cast<void>(Must(listener.socket.Listen(backlog), where));
+  return listener;
+}
+
+Socket ConnectTo(const Listener& listener, const Flavor& net, Where where) {
+  Socket client = net.NewConnecting(0, where);
+  static_cast<void>(Must(client.Connect(listener.address), where));
+  return client;
+}
+
+Pair ConnectedPair(const Flavor& net, Where where) { return ConnectedPair(ListenOn(net, 16, where), net, where); }
+
+Pair ConnectedPair(Listener listener, const Flavor& net, Where where) {
+  Pair pair;
+  pair.listener = std::move(listener);
+  pair.client = ConnectTo(pair.listener, net, where);
+  MustBeReady(pair.listener.socket, SP_IN, where);
+  pair.server = Must(pair.listener.socket.Accept(), where);
+  return pair;
+}
+
+Outcome ConnectState(Socket& socket) {
+  const uint32_t events = Events(socket, SP_OUT);
+  if (events == 0) return OutcomeName{"pending"};
+  if ((events & SP_ERR) != 0) return socket.TakeError();
+  if (const NameResult peer = socket.PeerName(); !peer.ok()) return peer;
+  return OutcomeName{"completed"};
+}
+
+Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most, Where where) {
+  Filled filled;
+  while (filled.queued.size() < most) {
+    Socket client = net.NewConnecting(SP_NONBLOCKING, where);
+    const Result connecting = client.Connect(listener.address);
+    if (connecting.error() == SP_EINPROGRESS) {
+      if (Events(client, SP_OUT, std::chrono::milliseconds(1)) == 0) LetQuietTimePass(std::chrono::milliseconds(50));
+      const Outcome state = ConnectState(client);
+      if (state.name() != "completed") {
+        filled.overflow = state;
+        filled.waiting = std::move(client);
+        return filled;
+      }
+    } else if (!connecting.ok()) {
+      filled.overflow = connecting;
+      filled.waiting = std::move(client);
+      return filled;
+    }
+    filled.queued.push_back(std::move(client));
+  }
+  return filled;
+}
+
+Connecting HoldConnecting(const Flavor& net, Where where) {
+  Connecting held;
+  held.listener = ListenOn(net, 0, where);
+  Filled filled = FillBacklog(held.listener, net, 64, where);
+  if (!filled.waiting || filled.overflow.name() != "pending") {
+    Host::Get().reporter().NotSupported("full_backlog",
+                                        "a full backlog does not hold a connect here: it is " + filled.overflow.name());
+  }
+  held.queued = std::move(filled.queued);
+  held.socket = std::move(*filled.waiting);
+  return held;
+}
+
+void SendAll(Socket& socket, const Payload& payload, std::size_t chunk, const SendOptions& options, Where where) {
+  for (uint64_t sent = 0; sent < payload.length;) {
+    const Payload part{payload.seed, payload.offset + sent, std::min<uint64_t>(chunk, payload.length - sent)};
+    const Result result = Must(socket.Send(part, options), where);
+    if (result.value() <= 0) Host::Get().reporter().StepFailed(where, result.text() + ": took nothing", result.Counted());
+    sent += static_cast<uint64_t>(result.value());
+  }
+}
+
+Received ReceiveAll(Socket& socket, const Payload& payload, std::size_t chunk, const RecvOptions& options) {
+  Received received;
+  while (received.bytes < payload.length) {
+    const Payload part{payload.seed, payload.offset + received.bytes, payload.length - received.bytes};
+    RecvOptions with = options;
+    with.expected = &part;
+    const RecvResult result = socket.Recv(std::min<uint64_t>(chunk, part.length), with);
+    if (!result.ok() || result.value() == 0) {
+      received.end = result.Seen();
+      return received;
+    }
+    if (received.difference.empty()) received.difference = part.Difference(result.data.data(), result.data.size());
+    received.bytes += result.data.size();
+  }
+  return received;
+}
+
+uint64_t FillSendPath(Socket& socket, uint64_t seed, Where where) {
+  static_cast<void>(Must(socket.SetModes(SP_NONBLOCKING), where));
+  constexpr uint64_t kMost = 1u << 28;
+  uint64_t sent = 0;
+  while (sent < kMost) {
+    const Result result = socket.Send(Payload{seed, sent, 65536});
+    if (result.ok()) {
+      sent += static_cast<uint64_t>(result.value());
+      continue;
+    }
+    if (result.error() != SP_EAGAIN) static_cast<void>(Must(result, where));
+    // The peer's side may still be taking what was sent: full means that it stays full.
+    LetQuietTimePass(std::chrono::milliseconds(10));
+    if (Events(socket, SP_OUT) == 0) return sent;
+  }
+  Host::Get().reporter().StepFailed(where, fmt::format("the send path took {} bytes and was not full", sent),
+                                    Outcome(OutcomeName{"not_ready"}));
+}
+
+}  // namespace sockproof

@@ -1,0 +1,125 @@
+// Every text of a call or result must come back as what it was made from: texts are what crosses to another process.
+#include "face/codec.h"
+
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "face/address.h"
+#include "face/names.h"
+
+namespace sockproof {
+namespace {
+
+std::string Again(const std::string& text) {
+  OwnedCall call;
+  std::string why;
+  if (!ParseCall(text, &call, &why)) return "refused: " + why;
+  TextOptions whole;
+  whole.max_bytes = 1 << 20;
+  return CallText(call.call, whole);
+}
+
+TEST(Codec, CallsComeBackAsTheyWere) {
+  for (const char* text : {
+           "socket family=inet",
+           "socket family=inet6 type=3 protocol=6 modes=nonblocking|cloexec",
+           "socketpair family=unix",
+           "bind s5 address=inet:127.0.0.1:0",
+           "bind s5 address=inet6:[0:0:0:0:0:0:0:1]:8080",
+           "bind s5 address=unix:/tmp/x,length=3",
+           "bind s5 address=null,length=-1",
+           "listen s5 backlog=128",
+           "listen not_socket",
+           "connect s6 address=inet:1.2.3.4:65535",
+           "connect s6 address=unspec",
+           "accept s5 form=1 modes=nonblocking peer=valid,valid,128",
+           "accept invalid",
+           "send s7 flags=oob|nosignal data=3:616263",
+           "send s7 form=3 flags=nosignal passes=s9 passes=s10 data=1:61",
+           "send s7 payload=7,1024,4096 pieces=1000,3096",
+           "send s7 form=2 to=inet:127.0.0.1:9 data=0:",
+           "recv s7 flags=peek room=4096",
+           "recv s7 form=3 from=valid,valid,128 handle_room=2 room=1,2,3",
+           "shutdown s7 how=2",
+           "shutdown s7 how=0",
+           "close s7",
+           "get_option s7 option=SO_ERROR",
+           "set_option s7 option=SO_LINGER linger=1,0",
+           "set_option s7 option=SO_RCVTIMEO duration_ns=250000000",
+           "set_option s7 option=TCP_NODELAY integer=1 value=bad",
+           "ioctl s7 request=3 argument=1",
+           "ioctl s7 request=0",
+           "local_name s7 name=valid,valid,2",
+           "peer_name s7 name=null,valid,16",
+           "set_mode s7 set=nonblocking",
+           "get_mode s7",
+           "duplicate s7",
+           "duplicate s7 onto=1 target=s9",
+           "watch_create mechanism=epoll modes=cloexec",
+           "watch_add s7 watcher=w3 events=in|rdhup flags=1 cookie=99",
+           "watch_wait w3 timeout_ns=1000000 room=4",
+           "watch_close w3",
+       }) {
+    EXPECT_EQ(Again(text), text);
+  }
+}
+
+TEST(Codec, RefusesWhatIsNotOfTheForm) {
+  for (const char* text : {"", "dance s5", "listen", "listen x5", "listen s5 backlog=many", "listen s5 colour=red", "bind s5 address=inet:1.2.3",
+                           "send s7 data=3:6162", "recv s7 room=99999999999", "get_option s7 option=SO_NICE", "socket", "shutdown s7 how"}) {
+    OwnedCall call;
+    std::string why;
+    EXPECT_FALSE(ParseCall(text, &call, &why)) << text;
+    EXPECT_NE(why, "") << text;
+  }
+}
+
+TEST(Codec, ResultsComeBackAsTheyWere) {
+  struct Example {
+    const char* call;
+    const char* result;
+  };
+  for (const Example& example : {
+           Example{"socket family=inet", "ok handle=s5"},
+           Example{"listen s5 backlog=1", "EADDRINUSE native=98"},
+           Example{"accept s5 peer=valid,valid,128", "ok handle=s6 peer=inet:127.0.0.1:50000,16"},
+           Example{"accept s5 peer=valid,valid,128", "ok handle=s6 peer=undecoded,2"},
+           Example{"send s7 data=3:616263", "ok value=3"},
+           Example{"recv s7 room=8", "ok value=3 data=3:616263"},
+           Example{"recv s7 room=2,8", "ok value=3 data=2:6162 data=1:63"},
+           Example{"recv s7 form=3 handle_room=1 room=8", "ok value=1 flags=ctrunc passes=s11 data=1:00"},
+           Example{"get_option s7 option=SO_ERROR", "ok integer=111 reported=4"},
+           Example{"watch_wait w3 timeout_ns=0 room=4", "ok value=1 event=7,in|hup,ok"},
+       }) {
+    OwnedCall call;
+    std::string why;
+    ASSERT_TRUE(ParseCall(example.call, &call, &why)) << why;
+    ASSERT_TRUE(ParseResult(example.result, &call, &why)) << example.result << ": " << why;
+    EXPECT_EQ(ResultText(call.call, call.result), example.result);
+  }
+}
+
+TEST(Codec, AddressesComeBackAsTheyWere) {
+  for (const char* text : {"inet:0.0.0.0:0", "inet:255.255.255.255:65535", "inet6:[fe80:0:0:0:0:0:0:1%3]:80", "unix:", "unix:/a/b",
+                           "unix:\\x00name\\x20x", "unspec", "family:5"}) {
+    Address address;
+    ASSERT_TRUE(Address::Parse(text, &address)) << text;
+    EXPECT_EQ(address.ToString(), text);
+  }
+  Address address;
+  for (const char* text : {"inet:1.2.3.4", "inet:256.1.1.1:1", "inet6:[1:2]:3", "inet:1.2.3.4:99999", "nothing"}) {
+    EXPECT_FALSE(Address::Parse(text, &address)) << text;
+  }
+}
+
+TEST(Names, EveryErrorHasItsNameBack) {
+  for (int32_t error = SP_OK; error < SP_ERROR_COUNT; ++error) {
+    const auto name = ErrorName(error);
+    EXPECT_EQ(ErrorByName(name), error) << name;
+  }
+  EXPECT_EQ(ErrorByName("EWOULDBLOCK"), SP_EAGAIN);
+}
+
+}  // namespace
+}  // namespace sockproof
