@@ -18,11 +18,10 @@
 #include <nlohmann/json.hpp>
 
 #include "catalogue/contract.h"
+#include "catalogue/outcomes.h"
+#include "face/flavor.h"
 #include "face/trace.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-extern "C" void __lsan_do_leak_check();
-#endif
 extern "C" __attribute__((weak)) void __gcov_dump();
 
 namespace sockproof {
@@ -226,7 +225,7 @@ void Recorder::ContractBroken(std::string_view promise, const std::string& detai
     const std::lock_guard<std::mutex> lock(state().mutex);
     if (std::find(state().declared.begin(), state().declared.end(), broken) == state().declared.end()) state().declared.push_back(broken);
   }
-  Check(*broken, Holds(false, detail), Where{__FILE__, __LINE__});
+  Check(*broken, Outcome(outcome::violated, detail), Where{__FILE__, __LINE__});
 }
 
 namespace {
