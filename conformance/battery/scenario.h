@@ -25,6 +25,8 @@
 #include <fmt/format.h>
 
 #include "catalogue/requirement.h"
+#include "face/agent.h"
+#include "face/controls.h"
 #include "face/fixtures.h"
 #include "face/flavor.h"
 #include "face/host.h"
