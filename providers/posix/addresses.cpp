@@ -177,8 +177,10 @@ void NativeAddressOut::Finish(bool failed) { FinishWith(failed, length_); }
 void NativeAddressOut::FinishWith(bool failed, socklen_t reported) {
   out_->reported = -1;
   out_->decoded = 0;
-  if (failed || out_->length_kind != SP_POINTER_VALID) return;
+  if (out_->length_kind != SP_POINTER_VALID) return;
+  // After a failure too: whether the length was touched is the caller's to see.
   out_->reported = static_cast<std::int32_t>(reported);
+  if (failed) return;
   if (out_->kind != SP_POINTER_VALID || out_->raw == nullptr || out_->raw_size <= 0) return;
   const std::size_t room = std::min<std::size_t>(initial_, static_cast<std::size_t>(out_->raw_size));
   if (reported > room) {  // cut off: say what can be said, but not that it is an address

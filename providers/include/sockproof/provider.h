@@ -116,7 +116,7 @@ struct sp_address_out {
   int32_t length;      /* in: SP_NATURAL_LENGTH (then raw_size) or the length to pass */
   int32_t raw_size;    /* in: bytes at raw */
   uint8_t* raw;        /* in: the caller's buffer, may be NULL when kind is not VALID */
-  int32_t reported;    /* out: the length that the implementation reported, or -1 */
+  int32_t reported;    /* out: the length as the call left it, a failed one too; -1 if there is none */
   int32_t decoded;     /* out: 1 if `address` could be decoded (the buffer was long enough) */
   struct sp_address address; /* out */
 };
