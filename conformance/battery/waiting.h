@@ -1,0 +1,77 @@
+// What scenarios about accept have in common: calls that may wait, and queues that must have been reached.
+#pragma once
+
+#include <string>
+
+#include "battery/scenario.h"
+#include "catalogue/outcomes.h"
+
+namespace sockproof {
+
+// A step that must succeed, of which nothing more is wanted.
+inline void Step(const Result& result, Where where = SOCKPROOF_HERE) { static_cast<void>(Must(result, where)); }
+
+// What a call in a thread of its own came to; "still_blocked" if it did not come back although there was ample time.
+template <typename Value>
+Outcome Settled(Task<Value>& task, Value* value = nullptr) {
+  if (!task.DoneWithin(Patience())) return outcome::still_blocked;
+  Value result = task.Join();
+  Outcome seen = result;
+  if (value != nullptr) *value = std::move(result);
+  return seen;
+}
+
+// Accepts in a thread of its own, for calls that a wrong implementation might never end.
+inline Task<AcceptResult> AcceptInThread(Socket& listener, const AcceptOptions& options = {}) {
+  return Spawn("accept", [&listener, options] { return listener.Accept(options); });
+}
+// The same, waited for.
+inline Outcome AcceptSoon(Socket& listener, AcceptResult* result = nullptr, const AcceptOptions& options = {}) {
+  Task<AcceptResult> task = AcceptInThread(listener, options);
+  return Settled(task, result);
+}
+
+// A connect has returned when the client knows of the connection. The listener's side may be a moment behind: the last segment
+// of the handshake is still on its way to the queue. Waits until `count` connections stand there.
+inline void WaitQueued(Listener& listener, const Flavor& net, int64_t count, Where where = SOCKPROOF_HERE) {
+  MustBeReady(listener.socket, SP_IN, where);
+  if (!net.tcp() || count <= 1) return;  // AF_UNIX: connect puts the connection into the queue itself
+  if (!Host::Get().Has(SP_CAP_TCP_STATE_SHOWN)) {
+    LetQuietTimePass(milliseconds(20));
+    return;
+  }
+  WaitUntil([&] { return listener.socket.Get(SP_TCP_UNACCEPTED).integer >= count; }, Patience(), "connections in the queue");
+}
+
+// A client that connects and says who it is, so that its connection can be told from others; queued when this returns.
+inline Socket ConnectAndTell(Listener& listener, const Flavor& net, const std::string& name, int64_t queued = 1,
+                             Where where = SOCKPROOF_HERE) {
+  Socket client = ConnectTo(listener, net, where);
+  Step(client.SendBytes(name), where);
+  WaitQueued(listener, net, queued, where);
+  return client;
+}
+// What the client of an accepted connection told, up to `length` bytes; an error's name if nothing came.
+inline std::string Told(Socket& server, std::size_t length = 1) {
+  if (!WaitReady(server, SP_IN)) return "nothing";
+  const RecvResult received = server.Recv(length);
+  if (!received.ok()) return Outcome(received).name();
+  return std::string(received.data.begin(), received.data.end());
+}
+
+// Does what one end sends arrive unchanged at the other? Empty if so, else what was wrong.
+inline std::string OneWay(Socket& from, Socket& to, const Payload& payload) {
+  const Result sent = from.Send(payload);
+  if (!sent.ok() || static_cast<uint64_t>(sent.value()) != payload.length) return sent.text();
+  if (!WaitReady(to, SP_IN)) return "nothing arrived";
+  const Received received = ReceiveAll(to, payload);
+  if (received.Complete(payload)) return {};
+  return fmt::format("{} of {} bytes, then {}; {}", received.bytes, payload.length, received.end.name(), received.difference);
+}
+inline Outcome BothWays(Socket& one, Socket& other, uint64_t seed = 1) {
+  std::string wrong = OneWay(one, other, Payload{seed, 0, 777});
+  if (wrong.empty()) wrong = OneWay(other, one, Payload{seed + 1000, 0, 777});
+  return Holds(wrong.empty(), wrong);
+}
+
+}  // namespace sockproof
