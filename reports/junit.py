@@ -23,8 +23,9 @@ def sentence(check: Check) -> str:
     native = f" ({check.native})" if check.native is not None else ""
     cited = f" [{'; '.join(check.citation)}]" if check.citation else ""
     detail = f": {check.detail}" if check.detail else ""
+    known = f"; known: {check.deviation['reason']} ({check.deviation['evidence']})" if check.deviation else ""
     allowed = " or ".join(check.allowed) or "anything"
-    return f"{check.requirement} {check.level}: saw {check.outcome}{native}, allowed {allowed}{cited}{detail}"
+    return f"{check.requirement} {check.level}: saw {check.outcome}{native}, allowed {allowed}{cited}{detail}{known}"
 
 
 def step_sentence(step: Json) -> str:

@@ -55,6 +55,7 @@ class Check:
     citation: list[str] = field(default_factory=list)
     where: str = ""
     detail: str = ""
+    deviation: Json | None = None
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,13 @@ class Page(HTMLParser):
         return [str(attributes["id"]) for _, attributes in self.tags if "id" in attributes]
 
 
+def test_a_known_deviation_comes_with_its_reason_and_evidence(tmp_path: Path) -> None:
+    skipped = suite_of(golden.results(), tmp_path).find("testcase[@name='Accept.Wide/unix']/skipped")
+    assert skipped is not None and "a reason" in str(skipped.get("message"))
+    text = html.render(golden.results())
+    assert "It has no queue of its own." in text and "Its manual, page 7." in text
+
+
 @pytest.fixture(name="page")
 def a_page() -> Page:
     return Page(html.render(golden.results()))
