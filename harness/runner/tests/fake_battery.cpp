@@ -316,6 +316,11 @@ const std::vector<Fake>& fakes() {
          else
            fail("ECONNRESET");
        }},
+      {"Leave.DaemonAndHang", 0, 300, true,
+       [] {
+         leave_a_daemon(nullptr);
+         wait_for_ever();
+       }},
       {"Selftest.Empty", 0, 5000, true, pass},
   };
   return all;
