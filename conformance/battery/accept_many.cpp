@@ -1,0 +1,222 @@
+// accept at the limit of descriptors, after a notification, and by many threads.
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "battery/scenario.h"
+#include "battery/waiting.h"
+#include "catalogue/accept.h"
+#include "catalogue/outcomes.h"
+
+namespace sockproof {
+namespace {
+
+std::string NumberName(int number) { return fmt::format("{:04}", number); }
+
+}  // namespace
+
+SCENARIO(Accept, DescriptorLimit, kConnections.Needs({SP_CAP_HANDLE_LIMIT}), accept::descriptor_limit,
+         accept::descriptor_limit_keeps, accept::descriptor_limit_all, accept::descriptor_limit_ready) {
+  Listener listener = ListenOn(net);
+  Step(listener.socket.SetModes(SP_NONBLOCKING));
+  Socket spare = net.NewConnecting();
+  std::vector<Socket> clients;
+  for (const char* name : {"a", "b", "c"}) {
+    clients.push_back(ConnectAndTell(listener, net, name, static_cast<int64_t>(clients.size()) + 1));
+  }
+  std::vector<AcceptResult> accepted;
+  std::string order;
+  {
+    Limited limited(0);
+    for (int i = 0; i < 3; ++i) CHECK_REQUIREMENT(accept::descriptor_limit, listener.socket.Accept());
+    CHECK_REQUIREMENT(accept::descriptor_limit_ready, Readiness((Events(listener.socket, SP_IN) & SP_IN) != 0));
+    // Room for one: closing something is enough.
+    Step(spare.Close());
+    accepted.push_back(listener.socket.Accept());
+    const AcceptResult& first = accepted.back();
+    std::string name = first.ok() ? Told(accepted.back().socket) : Outcome(first).name();
+    CHECK_REQUIREMENT(accept::descriptor_limit_keeps, name == "a"  ? Outcome(outcome::first)
+                                                      : first.ok() ? Outcome(outcome::violated, "accepted " + name)
+                                                                   : Outcome(outcome::lost, name));
+    order += name;
+    CHECK_REQUIREMENT(accept::descriptor_limit, listener.socket.Accept());
+  }
+  for (int i = 0; i < 2; ++i) {
+    accepted.push_back(listener.socket.Accept());
+    order += accepted.back().ok() ? Told(accepted.back().socket) : Outcome(accepted.back()).name();
+  }
+  CHECK_REQUIREMENT(accept::descriptor_limit_all, Same(order, std::string("abc"), "accepted in the end"));
+  if (order != "abc") return;
+  for (std::size_t i = 0; i < 3; ++i)
+    CHECK_REQUIREMENT(accept::descriptor_limit_all, BothWays(clients[i], accepted[i].socket, i));
+}
+
+SCENARIO(Accept, DescriptorLimitWithoutAConnection, kConnections.Needs({SP_CAP_HANDLE_LIMIT}), accept::descriptor_limit_empty) {
+  Listener listener = ListenOn(net);
+  Step(listener.socket.SetModes(SP_NONBLOCKING));
+  Limited limited(0);
+  CHECK_REQUIREMENT(accept::descriptor_limit_empty, listener.socket.Accept());
+}
+
+SCENARIO(Accept, SystemLimit, kConnections.Needs({SP_CAP_FAULTY_LIMITS}), accept::system_limit) {
+  Listener listener = ListenOn(net);
+  Socket client = ConnectAndTell(listener, net, "x");
+  Limited limited(0, SP_LIMIT_SYSTEM_HANDLES);
+  CHECK_REQUIREMENT(accept::system_limit, listener.socket.Accept());
+}
+
+SCENARIO(Accept, BufferLimit, kConnections.Needs({SP_CAP_FAULTY_LIMITS}), accept::buffer_limit) {
+  Listener listener = ListenOn(net);
+  Socket client = ConnectAndTell(listener, net, "x");
+  Limited limited(0, SP_LIMIT_BUFFERS);
+  CHECK_REQUIREMENT(accept::buffer_limit, listener.socket.Accept());
+}
+
+SCENARIO(Accept, LongAfterTheNotice, kConnections.Waits(milliseconds(50)), accept::accept_long_after_notice) {
+  Listener listener = ListenOn(net);
+  Socket client = ConnectTo(listener, net);
+  MustBeReady(listener.socket, SP_IN);
+  // The time goes by with other business.
+  Pair other = ConnectedPair(net);
+  static_cast<void>(Must(listener.socket.Get(SP_SO_ACCEPTCONN)));
+  Step(listener.socket.Listen(8));
+  Step(other.client.SendBytes("x"));
+  LetQuietTimePass(milliseconds(50));
+  AcceptResult accepted;
+  CHECK_REQUIREMENT(accept::accept_long_after_notice, AcceptSoon(listener.socket, &accepted));
+}
+
+SCENARIO(Accept, StaysReady, kConnections, accept::stays_ready) {
+  for (const int32_t mechanism : {SP_POLL, SP_SELECT}) {
+    Listener listener = ListenOn(net);
+    std::string seen = Events(listener.socket, SP_IN, Nanoseconds(0), mechanism) != 0 ? "1" : "0";
+    std::vector<Socket> clients, servers;
+    for (int i = 1; i <= 3; ++i) clients.push_back(ConnectAndTell(listener, net, "x", i));
+    for (int i = 0; i < 3; ++i) {
+      seen += Events(listener.socket, SP_IN, Nanoseconds(0), mechanism) != 0 ? "1" : "0";
+      servers.push_back(Must(listener.socket.Accept()));
+    }
+    seen += Events(listener.socket, SP_IN, Nanoseconds(0), mechanism) != 0 ? "1" : "0";
+    CHECK_REQUIREMENT(accept::stays_ready,
+                      Same(seen, std::string("01110"),
+                           fmt::format("readiness by {}, before and after each of three", MechanismName(mechanism))));
+  }
+}
+
+SCENARIO(Accept, StaleEvent, kConnections.Needs({SP_CAP_EPOLL}), accept::stale_event) {
+  Watcher watcher(SP_EPOLL);
+  Listener old_one = ListenOn(net);
+  Step(watcher.Add(old_one.socket, SP_IN, 0, 1));
+  Socket client = ConnectTo(old_one, net);
+  static_cast<void>(Must(static_cast<Result>(watcher.Wait(Patience()))));
+  Step(old_one.socket.Close());
+  Listener new_one = ListenOn(net);
+  const WaitResult left = watcher.Wait(Nanoseconds(0));
+  CHECK_REQUIREMENT(accept::stale_event, Readiness(left.value() != 0, left.text()));
+  Socket other = ConnectTo(new_one, net);
+  MustBeReady(new_one.socket, SP_IN);
+  const WaitResult none = watcher.Wait(Nanoseconds(0));
+  CHECK_REQUIREMENT(accept::stale_event, Readiness(none.value() != 0, none.text()));
+}
+
+SCENARIO(Accept, OneConnectionWakesOne, kConnections.Needs({SP_CAP_THREADS}).Waits(milliseconds(60)),
+         accept::one_connection_wakes_one) {
+  Listener listener = ListenOn(net);
+  std::vector<Task<AcceptResult>> waiting;
+  for (int i = 0; i < 4; ++i) {
+    waiting.push_back(AcceptInThread(listener.socket));
+    waiting.back().WaitBlocked();
+  }
+  const auto done = [&] { return std::count_if(waiting.begin(), waiting.end(), [](const auto& one) { return one.Done(); }); };
+  std::vector<Socket> clients;
+  for (int made = 1; made <= 2; ++made) {
+    clients.push_back(ConnectTo(listener, net));
+    WaitUntil([&] { return done() >= made; }, Patience(), "an accept");
+    LetQuietTimePass(milliseconds(30));
+    CHECK_REQUIREMENT(accept::one_connection_wakes_one, Same(done(), made, "calls that returned, connections that were made"));
+  }
+  while (clients.size() < waiting.size()) clients.push_back(ConnectTo(listener, net));
+  for (Task<AcceptResult>& one : waiting) {
+    const Outcome outcome = Settled(one);
+    CHECK_REQUIREMENT(accept::one_connection_wakes_one, Holds(outcome.name() == "ok", outcome.name()));
+  }
+}
+
+SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::threads_none_lost, accept::threads_none_twice) {
+  constexpr int kThreads = 4, kConnectionCount = 60;
+  Listener listener = ListenOn(net, 128);
+  // Each thread accepts until it gets a connection that tells it to stop.
+  std::vector<Task<std::vector<std::string>>> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.push_back(Spawn(fmt::format("acceptor {}", i), [&listener] {
+      std::vector<std::string> told;
+      while (told.size() <= kConnectionCount) {
+        AcceptResult accepted = listener.socket.Accept();
+        told.push_back(accepted.ok() ? Told(accepted.socket, 4) : Outcome(accepted).name());
+        if (!accepted.ok() || told.back() == "stop") break;
+      }
+      return told;
+    }));
+  }
+  std::vector<Socket> clients;
+  for (int i = 0; i < kConnectionCount + kThreads; ++i) {
+    clients.push_back(ConnectTo(listener, net));
+    Step(clients.back().SendBytes(i < kConnectionCount ? NumberName(i) : "stop"));
+  }
+  std::map<std::string, int> count;
+  for (auto& thread : threads) {
+    if (!thread.DoneWithin(Patience())) {
+      CHECK_REQUIREMENT(accept::threads_none_lost, Holds(false, "a thread got no connection that tells it to stop"));
+      return;
+    }
+    for (const std::string& name : thread.Join()) ++count[name];
+  }
+  std::string lost, twice;
+  for (int i = 0; i < kConnectionCount; ++i) {
+    const int times = count[NumberName(i)];
+    if (times == 0) lost += " " + NumberName(i);
+    if (times > 1) twice += " " + NumberName(i);
+  }
+  CHECK_REQUIREMENT(accept::threads_none_lost, Holds(lost.empty(), "lost:" + lost));
+  CHECK_REQUIREMENT(accept::threads_none_twice, Holds(twice.empty() && count["stop"] == kThreads, "twice:" + twice));
+}
+
+SCENARIO(Accept, ThreadsTakeTurns, kConnections.Needs({SP_CAP_THREADS}), accept::threads_fair) {
+  constexpr int kThreads = 3, kRounds = 12;
+  Listener listener = ListenOn(net);
+  std::atomic<int> taken{0};
+  std::vector<Task<int>> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.push_back(Spawn(fmt::format("acceptor {}", i), [&] {
+      int mine = 0;
+      for (;;) {
+        AcceptResult accepted = listener.socket.Accept();
+        if (!accepted.ok() || Told(accepted.socket) == "s") return mine;
+        ++mine;
+        ++taken;
+      }
+    }));
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    for (auto& thread : threads) thread.WaitBlocked();
+    Socket client = ConnectTo(listener, net);
+    Step(client.SendBytes("x"));
+    WaitUntil([&] { return taken > round; }, Patience(), "an accept");
+  }
+  std::vector<Socket> clients;
+  for (int i = 0; i < kThreads; ++i) {
+    clients.push_back(ConnectTo(listener, net));
+    Step(clients.back().SendBytes("s"));
+  }
+  std::string shares;
+  bool each = true;
+  for (auto& thread : threads) {
+    const int share = thread.Join();
+    each = each && share > 0;
+    shares += fmt::format(" {}", share);
+  }
+  CHECK_REQUIREMENT(accept::threads_fair, Holds(each, "shares:" + shares));
+}
+
+}  // namespace sockproof
