@@ -102,9 +102,10 @@ void LetQuietTimePass(Nanoseconds span) {
     const int64_t step = std::min(left, kBeat);
     const int64_t before = HostNow();
     SleepHost(step);
-    // A step that took much longer than asked for was no time in which the other side could run either.
+    // A step that took much longer than asked for was no time in which the other side could run either. A beat of
+    // lateness is still none: short steps always take longer than asked for, and counting down by halves never ends.
     const int64_t took = HostNow() - before;
-    left -= took <= 2 * step ? took : step / 2;
+    left -= took <= step + kBeat ? took : step;
   }
 }
 
