@@ -30,8 +30,8 @@ def sentence(check: Check) -> str:
 
 def step_sentence(step: Json) -> str:
     """A step that the scenario stands on, and that failed, as one line."""
-    detail = f": {step['detail']}" if step.get("detail") else ""
-    return f"{step.get('call')} gave {step.get('outcome')}{detail} ({step.get('where')})"
+    what = step.get("detail") or f"{step.get('call')} gave {step.get('outcome')}"
+    return f"{what} ({step.get('where')})"
 
 
 def explain(run: Run) -> str:

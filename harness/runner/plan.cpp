@@ -129,6 +129,7 @@ Plan make_plan(const Options& given) {
     facts.target_digest = sha256_of_file(options.target_file);
   }
   if (options.launcher) {
+    facts.launcher_replaced = *options.launcher != facts.target.launcher;
     facts.target.launcher = *options.launcher;
     facts.target.launcher_each_scenario = true;
   }

@@ -53,7 +53,7 @@ json provider_digest(const std::string& provider) {
 std::string replay_command(const RunFacts& facts, const Scenario& scenario) {
   std::string command = fmt::format("./sockproof run {}", quote_word(facts.target.name));
   command += fmt::format(" --filter {}", quote_word(scenario.name));
-  if (!facts.target.launcher.empty() && facts.target.launcher_each_scenario && facts.target_path.empty())
+  if (facts.launcher_replaced)
     command += fmt::format(" --launcher {}", quote_word(facts.target.launcher));
   if (facts.target_path.empty() && facts.target.profile != "linux")
     command += fmt::format(" --profile {}", quote_word(facts.target.profile));

@@ -19,6 +19,7 @@ namespace sockproof::runner {
 struct RunFacts {
   Target target;
   std::vector<std::string> launcher;
+  bool launcher_replaced = false;  ///< by the command line; the target's own is another one, or none
   std::string filter = "*";
   unsigned jobs = 1;
   unsigned cores = 1;

@@ -20,16 +20,16 @@ def cases(file: Path) -> dict[str, ET.Element]:
 
 
 def test_an_item_a_scenario(built: build.Build, tmp_path: Path) -> None:
-    listed = run_pytest(tmp_path, "--collect-only", "-q", "-k", "Listen")
+    listed = run_pytest(tmp_path, "--collect-only", "-q", "-k", "Contract")
     items = [line for line in listed.stdout.splitlines() if "::" in line]
-    assert items and all(item.startswith("harness/targets/linux.toml::") and "Listen" in item for item in items)
+    assert items and all(item.startswith("harness/targets/linux.toml::") and "Contract" in item for item in items)
     everything = run_pytest(tmp_path, "--collect-only", "-q").stdout
     assert "test_plugin.py" not in everything
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_passes_with_properties(built: build.Build, tmp_path: Path, workers: int) -> None:
-    done = run_pytest(tmp_path, "-k", "Listen and inet and not inet6", "-n", workers, f"--junitxml={tmp_path / 'junit.xml'}")
+    done = run_pytest(tmp_path, "-k", "Contract", "-n", workers, f"--junitxml={tmp_path / 'junit.xml'}")
     assert done.returncode == 0, done.stdout
     found = cases(tmp_path / "junit.xml")
     assert found
@@ -39,7 +39,7 @@ def test_passes_with_properties(built: build.Build, tmp_path: Path, workers: int
 
 
 def test_a_fault_fails_and_is_run_again_alone(built: build.Build, tmp_path: Path, deaf: Path) -> None:
-    select = "Listen and inet and not inet6"
+    select = "Contract"
     bad = run_pytest(tmp_path, "-k", select, "--launcher", f"env LD_PRELOAD={deaf}", f"--junitxml={tmp_path / 'junit.xml'}")
     assert bad.returncode == 1, bad.stdout
     failed = {name for name, case in cases(tmp_path / "junit.xml").items()
@@ -51,7 +51,7 @@ def test_a_fault_fails_and_is_run_again_alone(built: build.Build, tmp_path: Path
 
 
 def test_what_the_harness_gets_wrong_is_an_error(built: build.Build, tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, "-k", "Listen and inet and not inet6", "--launcher", "/nonexistent/launcher", "-x",
+    done = run_pytest(tmp_path, "-k", "Contract", "--launcher", "/nonexistent/launcher", "-x",
                       f"--junitxml={tmp_path / 'junit.xml'}")
     assert done.returncode == 1
     (case,) = cases(tmp_path / "junit.xml").values()
