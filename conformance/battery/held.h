@@ -1,0 +1,77 @@
+// States that the areas about connect share: attempts that are held under way, and ways to see how they end.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "battery/scenario.h"
+#include "catalogue/outcomes.h"
+
+namespace sockproof {
+
+// A listener whose queue is full: on TCP every further connect stays under way, on AF_UNIX it waits or is sent back.
+struct FullListener {
+  Listener listener;
+  std::vector<Socket> queued;  // the clients that fill the queue
+};
+
+inline FullListener FillListener(const Flavor& net, Where where = SOCKPROOF_HERE) {
+  FullListener full;
+  if (net.tcp()) {
+    Connecting held = HoldConnecting(net, where);
+    full.listener = std::move(held.listener);
+    full.queued = std::move(held.queued);
+    return full;  // the attempt that proved the queue to be full ends here
+  }
+  full.listener = ListenOn(net, 1, where);
+  full.queued = FillBacklog(full.listener, net, 64, where).queued;
+  return full;
+}
+
+// Accepts everything that is queued, so that one who waits gets in: on TCP when its SYN is sent again, within a second or so.
+inline std::vector<Socket> MakeRoom(FullListener& full, Where where = SOCKPROOF_HERE) {
+  std::vector<Socket> accepted;
+  for (std::size_t i = 0; i < full.queued.size(); ++i) {
+    MustBeReady(full.listener.socket, SP_IN, where);
+    accepted.push_back(Must(full.listener.socket.Accept(), where));
+  }
+  return accepted;
+}
+
+// A non-blocking connect followed to its end: "ok", or the error that ended it, from the call or from SO_ERROR.
+inline Outcome ConnectToTheEnd(Socket& socket, const Address& address) {
+  const Result call = socket.Connect(address);
+  if (call.error() != SP_EINPROGRESS) return call;
+  if (!WaitReady(socket, SP_OUT)) return outcome::pending;
+  return socket.TakeError();
+}
+
+// What a recv says once it has something to say; "not_ready" if that is nothing.
+inline Outcome RecvSoon(Socket& socket, std::size_t room = 64, const RecvOptions& options = {}) {
+  if (!WaitReady(socket, SP_IN)) return outcome::not_ready;
+  return socket.Recv(room, options).Seen();
+}
+
+// A few bytes from each end to the other.
+inline Outcome Exchange(Socket& a, Socket& b) {
+  const Payload there{11, 0, 100};
+  const Payload back{12, 0, 100};
+  SendAll(a, there);
+  MustBeReady(b, SP_IN);
+  const Received arrived = ReceiveAll(b, there);
+  SendAll(b, back);
+  MustBeReady(a, SP_IN);
+  const Received returned = ReceiveAll(a, back);
+  return Holds(arrived.Complete(there) && returned.Complete(back),
+               fmt::format("there: {} bytes {}; back: {} bytes {}", arrived.bytes, arrived.difference, returned.bytes,
+                           returned.difference));
+}
+
+// How the other end of a connection is named by the end that listens: IPv4 is seen through an IPv6 socket as mapped.
+inline Address SeenByListener(const Flavor& net, const Address& name) {
+  if (!net.dual() || name.family() != SP_INET) return name;
+  const uint8_t* bytes = name.raw().bytes;
+  return Address::V4Mapped({bytes[0], bytes[1], bytes[2], bytes[3]}, name.port());
+}
+
+}  // namespace sockproof
