@@ -1,0 +1,220 @@
+// connect() under way: time limits, signals, and giving up.
+#include <string>
+
+#include "battery/held.h"
+#include "battery/scenario.h"
+#include "catalogue/outcomes.h"
+#include "catalogue/progress.h"
+
+namespace sockproof {
+namespace {
+
+constexpr milliseconds kRetry{1050};
+constexpr milliseconds kTick{10};  // what an implementation may round a time limit by: a tick of a 100 Hz timer
+
+// Emptying the queue lets the waiting client in: whether it is then connected.
+Outcome EstablishedAfterAll(Socket& client) {
+  static_cast<void>(WaitReady(client, SP_OUT));
+  return ConnectState(client);
+}
+
+Outcome StillThere(bool blocked) { return blocked ? outcome::still_blocked : outcome::returned; }
+
+}  // namespace
+
+// ---- time limits ----
+
+SCENARIO(Progress, TheSendTimeoutEndsTheWait, kTcp.Waits(milliseconds(1300)), progress::send_timeout, progress::send_timeout_time,
+         progress::send_timeout_again, progress::send_timeout_goes_on) {
+  FullListener full = FillListener(net);
+  Socket client = net.NewConnecting();
+  static_cast<void>(Must(client.SetDuration(SP_SO_SNDTIMEO, milliseconds(200))));
+  {
+    const Stopwatch watch;
+    const Result result = client.Connect(full.listener.address);
+    CHECK_REQUIREMENT(progress::send_timeout_time, Timing(watch, milliseconds(200), kTick));
+    CHECK_REQUIREMENT(progress::send_timeout, result);
+  }
+  CHECK_REQUIREMENT(progress::send_timeout_again, client.Connect(full.listener.address));
+  const std::vector<Socket> accepted = MakeRoom(full);
+  CHECK_REQUIREMENT(progress::send_timeout_goes_on, EstablishedAfterAll(client));
+}
+
+SCENARIO(Progress, TheSendTimeoutIsNotReached, kConnections, progress::send_timeout_unused) {
+  Listener listener = ListenOn(net);
+  Socket client = net.NewConnecting();
+  static_cast<void>(Must(client.SetDuration(SP_SO_SNDTIMEO, seconds(10))));
+  CHECK_REQUIREMENT(progress::send_timeout_unused, client.Connect(listener.address));
+}
+
+SCENARIO(Progress, LocalConnectObeysTheSendTimeout, kLocal.Waits(milliseconds(200)), progress::unix_send_timeout,
+         progress::send_timeout_time) {
+  FullListener full = FillListener(net);
+  Socket client = net.NewConnecting();
+  static_cast<void>(Must(client.SetDuration(SP_SO_SNDTIMEO, milliseconds(200))));
+  const Stopwatch watch;
+  const Result result = client.Connect(full.listener.address);
+  CHECK_REQUIREMENT(progress::send_timeout_time, Timing(watch, milliseconds(200), kTick));
+  CHECK_REQUIREMENT(progress::unix_send_timeout, result);
+}
+
+SCENARIO(Progress, TheReceiveTimeoutIsNotMeant, kTcp.Needs({SP_CAP_THREADS}).Waits(kRetry), progress::receive_timeout_ignored,
+         progress::blocking_completes) {
+  FullListener full = FillListener(net);
+  Socket client = net.NewConnecting();
+  static_cast<void>(Must(client.SetDuration(SP_SO_RCVTIMEO, milliseconds(50))));
+  auto connector = Spawn("connector", [&] { return client.Connect(full.listener.address); });
+  connector.WaitBlocked();
+  LetQuietTimePass(milliseconds(150));
+  CHECK_REQUIREMENT(progress::receive_timeout_ignored, StillThere(!connector.Done()));
+  const std::vector<Socket> accepted = MakeRoom(full);
+  CHECK_REQUIREMENT(progress::blocking_completes, connector.Join());
+}
+
+// ---- signals ----
+
+SCENARIO(Progress, ASignalEndsTheCallOnly, kTcp.Needs({SP_CAP_SIGNALS, SP_CAP_THREADS}).Waits(kRetry), progress::interrupted,
+         progress::interrupted_again, progress::interrupted_goes_on, progress::first_address_holds) {
+  FullListener full = FillListener(net);
+  Listener other = ListenOn(net);
+  Socket client = net.NewConnecting();
+  {
+    auto connector = Spawn("connector", [&] { return client.Connect(full.listener.address); });
+    connector.WaitBlocked();
+    connector.Interrupt();
+    CHECK_REQUIREMENT(progress::interrupted, connector.Join());
+  }
+  for (int i = 0; i < 2; ++i) {
+    auto connector = Spawn("again", [&] { return client.Connect(other.address); });
+    if (connector.WaitBlocked()) connector.Interrupt();
+    CHECK_REQUIREMENT(progress::interrupted_again, connector.Join());
+  }
+  const std::vector<Socket> accepted = MakeRoom(full);
+  CHECK_REQUIREMENT(progress::interrupted_goes_on, EstablishedAfterAll(client));
+  const NameResult peer = client.PeerName();
+  CHECK_REQUIREMENT(progress::first_address_holds, peer.ok() ? SameAddress(peer.address, full.listener.address, "the peer")
+                                                             : Holds(false, "the peer: " + peer.text()));
+}
+
+SCENARIO(Progress, ASignalEndsALocalConnect, kLocal.Needs({SP_CAP_SIGNALS, SP_CAP_THREADS}).Waits(milliseconds(60)),
+         progress::interrupted, progress::unix_interrupted_goes_on) {
+  FullListener full = FillListener(net);
+  Socket client = net.NewConnecting();
+  auto connector = Spawn("connector", [&] { return client.Connect(full.listener.address); });
+  connector.WaitBlocked();
+  connector.Interrupt();
+  CHECK_REQUIREMENT(progress::interrupted, connector.Join());
+  const std::vector<Socket> accepted = MakeRoom(full);
+  LetQuietTimePass(milliseconds(50));
+  CHECK_REQUIREMENT(progress::unix_interrupted_goes_on,
+                    client.PeerName().ok() ? Outcome(outcome::completed) : Outcome(outcome::of_progress::not_established));
+}
+
+SCENARIO(Progress, ASignalMayAskForARestart, kConnections.Needs({SP_CAP_SIGNALS, SP_CAP_THREADS}).Waits(kRetry),
+         progress::restarted, progress::restarted_completes) {
+  FullListener full = FillListener(net);
+  Socket client = net.NewConnecting();
+  auto connector = Spawn("connector", [&] { return client.Connect(full.listener.address); });
+  connector.WaitBlocked();
+  for (int i = 0; i < 2; ++i) {
+    connector.Interrupt(true);
+    LetQuietTimePass(milliseconds(30));
+  }
+  CHECK_REQUIREMENT(progress::restarted, StillThere(!connector.Done()));
+  const std::vector<Socket> accepted = MakeRoom(full);
+  CHECK_REQUIREMENT(progress::restarted_completes, connector.Join());
+}
+
+SCENARIO(Progress, NoRestartWithATimeLimit, kTcp.Needs({SP_CAP_SIGNALS, SP_CAP_THREADS}), progress::not_restarted_with_timeout) {
+  FullListener full = FillListener(net);
+  Socket client = net.NewConnecting();
+  static_cast<void>(Must(client.SetDuration(SP_SO_SNDTIMEO, seconds(15))));
+  auto connector = Spawn("connector", [&] { return client.Connect(full.listener.address); });
+  connector.WaitBlocked();
+  connector.Interrupt(true);
+  CHECK_REQUIREMENT(progress::not_restarted_with_timeout,
+                    connector.DoneWithin(Patience()) ? Outcome(connector.Join()) : Outcome(outcome::still_blocked));
+  if (!connector.Done()) static_cast<void>(client.Shutdown(SP_SHUT_RDWR));
+}
+
+// ---- giving up ----
+
+SCENARIO(Progress, ShutdownMeanwhile, kTcp, progress::shutdown_pending, progress::shutdown_ends_attempt,
+         progress::shutdown_reconnect) {
+  FullListener full = FillListener(net);
+  for (const int32_t how : {SP_SHUT_RD, SP_SHUT_WR, SP_SHUT_RDWR}) {
+    Socket client = net.NewConnecting(SP_NONBLOCKING);
+    static_cast<void>(client.Connect(full.listener.address));
+    CHECK_REQUIREMENT(progress::shutdown_pending, client.Shutdown(how));
+    CHECK_REQUIREMENT(progress::shutdown_ends_attempt, client.TakeError());
+    CHECK_REQUIREMENT(progress::shutdown_reconnect, client.Connect(full.listener.address));
+  }
+}
+
+SCENARIO(Progress, ShutdownAgainstABlockedConnect, kTcp.Needs({SP_CAP_THREADS}).Waits(milliseconds(20)),
+         progress::shutdown_wakes_blocked) {
+  FullListener full = FillListener(net);
+  for (const int32_t how : {SP_SHUT_RD, SP_SHUT_WR, SP_SHUT_RDWR}) {
+    Socket client = net.NewConnecting();
+    // So that it ends in any case.
+    static_cast<void>(Must(client.SetDuration(SP_SO_SNDTIMEO, seconds(3))));
+    auto connector = Spawn("connector", [&] { return client.Connect(full.listener.address); });
+    connector.WaitBlocked();
+    static_cast<void>(client.Shutdown(how));
+    CHECK_REQUIREMENT(progress::shutdown_wakes_blocked, connector.Join());
+  }
+}
+
+SCENARIO(Progress, DissolvedMeanwhile, kTcp, progress::dissolve_pending) {
+  FullListener full = FillListener(net);
+  Socket client = net.NewConnecting(SP_NONBLOCKING);
+  static_cast<void>(client.Connect(full.listener.address));
+  CHECK_REQUIREMENT(progress::dissolve_pending, client.Connect(Address::Unspecified()));
+}
+
+SCENARIO(Progress, ClosedMeanwhile, kTcp.Waits(milliseconds(1300)), progress::close_pending, progress::close_frees_address,
+         progress::close_withdraws) {
+  FullListener full = FillListener(net);
+  Socket client = net.NewConnecting(SP_NONBLOCKING);
+  static_cast<void>(Must(client.Bind(Address::Loopback(net.connect_family))));
+  const Address own = Must(client.LocalName());
+  static_cast<void>(client.Connect(full.listener.address));
+  CHECK_REQUIREMENT(progress::close_pending, client.Close());
+  Socket other = net.NewConnecting();
+  CHECK_REQUIREMENT(progress::close_frees_address, other.Bind(own));
+  const std::vector<Socket> accepted = MakeRoom(full);
+  // Longer than it would take to send the SYN again.
+  CHECK_REQUIREMENT(progress::close_withdraws,
+                    Readiness(WaitReady(full.listener.socket, SP_IN, milliseconds(1200)), "a connection at the listener"));
+}
+
+SCENARIO(Progress, ClosedWhileItBegins, kTcp.Needs({SP_CAP_THREADS}), progress::close_race) {
+  constexpr int kRounds = 20;
+  Listener listener = ListenOn(net, 2 * kRounds);
+  for (int round = 0; round < kRounds; ++round) {
+    Socket client = net.NewConnecting();
+    const sp_handle handle = client.handle();
+    Latch start;
+    auto connector = Spawn("connector", [&] {
+      start.Wait();
+      return Socket::Borrowed(handle).Connect(listener.address);
+    });
+    auto closer = Spawn("closer", [&] {
+      start.Wait();
+      return client.Close();
+    });
+    start.Open();
+    static_cast<void>(connector.Join());
+    static_cast<void>(closer.Join());
+  }
+  // Some of them may have come through; afterwards a connection is made as before.
+  static_cast<void>(Must(listener.socket.SetModes(SP_NONBLOCKING)));
+  while (listener.socket.Accept().ok()) {
+  }
+  Socket client = net.NewConnecting();
+  const Result connected = client.Connect(listener.address);
+  MustBeReady(listener.socket, SP_IN);
+  CHECK_REQUIREMENT(progress::close_race, Holds(connected.ok() && listener.socket.Accept().ok(), connected.text()));
+}
+
+}  // namespace sockproof
