@@ -1,8 +1,8 @@
 #include "face/watcher.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "face/names.h"
 
@@ -16,12 +16,17 @@ uint32_t WaitResult::EventsOf(uint64_t cookie) const {
   return found;
 }
 
-Watcher::Watcher(int32_t mechanism, uint32_t modes, Where where) : caller_(&Host::Get()) {
+Watcher::Watcher(int32_t mechanism, uint32_t modes, Where where, Caller* caller)
+    : caller_(caller != nullptr ? caller : &Host::Get()) {
   sp_call call{};
   sp_result result{};
   call.op = SP_OP_WATCH_CREATE;
   call.u.watch_create = {mechanism, modes};
-  Host::Get().CallRaw(&call, &result);
+  if (caller_ == &Host::Get()) {
+    Host::Get().CallRaw(&call, &result);
+  } else {
+    caller_->Call(&call, &result);
+  }
   if (result.error == SP_NOT_SUPPORTED) {
     Host::Get().reporter().NotSupported(MechanismName(mechanism), "the provider has no such way to wait");
   }
@@ -91,7 +96,7 @@ Result Watcher::Close() {
 }
 
 uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit, int32_t mechanism) {
-  Watcher watcher(mechanism);
+  Watcher watcher(mechanism, 0, SOCKPROOF_HERE, &socket.caller());
   static_cast<void>(Must(watcher.Add(socket, asked)));
   const WaitResult waited = watcher.Wait(limit);
   static_cast<void>(Must(waited));

@@ -17,7 +17,8 @@ struct WaitResult : Result {
 
 class Watcher {
  public:
-  explicit Watcher(int32_t mechanism, uint32_t modes = 0, Where where = SOCKPROOF_HERE);
+  // `caller`: whose sockets it watches, if not this process's.
+  explicit Watcher(int32_t mechanism, uint32_t modes = 0, Where where = SOCKPROOF_HERE, Caller* caller = nullptr);
   ~Watcher();
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
@@ -39,7 +40,8 @@ class Watcher {
   bool open_ = true;
 };
 
-// What poll says of this socket at once, or within `limit`: the events it reports, 0 for none.
+// What poll says of this socket (in the process that it belongs to) at once, or within `limit`: the events it reports, 0 for
+// none.
 uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit = Nanoseconds(0), int32_t mechanism = SP_POLL);
 // Waits until poll reports one of `asked` (or an error or hang-up, which are always reported); false after `limit`.
 bool WaitReady(const Socket& socket, uint32_t asked, Nanoseconds limit = Patience());
