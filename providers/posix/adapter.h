@@ -29,12 +29,12 @@ struct Adapter {
   // Descriptors that were open before anything was made through the adapter, with what they were.
   std::map<int, std::string> baseline;
 
-  std::mutex own_mutex;       // guards what follows
-  std::set<int> own;          // descriptors of the adapter itself
-  std::vector<int> fillers;   // descriptors that fill holes while a limit is set
+  std::mutex own_mutex;      // guards what follows
+  std::set<int> own;         // descriptors of the adapter itself
+  std::vector<int> fillers;  // descriptors that fill holes while a limit is set
   bool limited = false;
-  rlimit initial_limit{};     // RLIMIT_NOFILE at open
-  std::set<pid_t> children;  // not yet waited for
+  rlimit initial_limit{};        // RLIMIT_NOFILE at open
+  std::set<pid_t> children;      // not yet waited for
   int black_hole[2] = {-1, -1};  // silenced listeners: IPv4, IPv6
   sp_address black_hole_address[2]{};
 

@@ -17,43 +17,65 @@ constexpr std::size_t kPathOffset = offsetof(sockaddr_un, sun_path);
 
 int NativeFamily(std::int32_t family) {
   switch (family) {
-    case SP_UNSPEC: return AF_UNSPEC;
-    case SP_INET: return AF_INET;
-    case SP_INET6: return AF_INET6;
-    case SP_UNIX: return AF_UNIX;
-    case SP_OTHER_FAMILY: return kNoFamily;
-    default: return -1;
+    case SP_UNSPEC:
+      return AF_UNSPEC;
+    case SP_INET:
+      return AF_INET;
+    case SP_INET6:
+      return AF_INET6;
+    case SP_UNIX:
+      return AF_UNIX;
+    case SP_OTHER_FAMILY:
+      return kNoFamily;
+    default:
+      return -1;
   }
 }
 
 std::int32_t NeutralFamily(int family) {
   switch (family) {
-    case AF_UNSPEC: return SP_UNSPEC;
-    case AF_INET: return SP_INET;
-    case AF_INET6: return SP_INET6;
-    case AF_UNIX: return SP_UNIX;
-    default: return SP_OTHER_FAMILY;
+    case AF_UNSPEC:
+      return SP_UNSPEC;
+    case AF_INET:
+      return SP_INET;
+    case AF_INET6:
+      return SP_INET6;
+    case AF_UNIX:
+      return SP_UNIX;
+    default:
+      return SP_OTHER_FAMILY;
   }
 }
 
 int NativeType(std::int32_t type) {
   switch (type) {
-    case SP_STREAM: return SOCK_STREAM;
-    case SP_DATAGRAM: return SOCK_DGRAM;
-    case SP_SEQPACKET: return SOCK_SEQPACKET;
-    case SP_RAW: return SOCK_RAW;
-    case SP_OTHER_TYPE: return kNoType;
-    default: return -1;
+    case SP_STREAM:
+      return SOCK_STREAM;
+    case SP_DATAGRAM:
+      return SOCK_DGRAM;
+    case SP_SEQPACKET:
+      return SOCK_SEQPACKET;
+    case SP_RAW:
+      return SOCK_RAW;
+    case SP_OTHER_TYPE:
+      return kNoType;
+    default:
+      return -1;
   }
 }
 
 std::int32_t NeutralType(int type) {
   switch (type) {
-    case SOCK_STREAM: return SP_STREAM;
-    case SOCK_DGRAM: return SP_DATAGRAM;
-    case SOCK_SEQPACKET: return SP_SEQPACKET;
-    case SOCK_RAW: return SP_RAW;
-    default: return SP_OTHER_TYPE;
+    case SOCK_STREAM:
+      return SP_STREAM;
+    case SOCK_DGRAM:
+      return SP_DATAGRAM;
+    case SOCK_SEQPACKET:
+      return SP_SEQPACKET;
+    case SOCK_RAW:
+      return SP_RAW;
+    default:
+      return SP_OTHER_TYPE;
   }
 }
 
@@ -106,7 +128,8 @@ std::int32_t EncodeAddress(const sp_address& in, NativeAddress* out) {
       out->length = sizeof rest;
       return SP_OK;
     }
-    default: return SP_NOT_SUPPORTED;
+    default:
+      return SP_NOT_SUPPORTED;
   }
 }
 
@@ -159,14 +182,26 @@ NativeAddressOut::NativeAddressOut(sp_address_out* out, void* bad) : out_(out) {
   initial_ = static_cast<socklen_t>(out->length == SP_NATURAL_LENGTH ? out->raw_size : out->length);
   length_ = initial_;
   switch (out->kind) {
-    case SP_POINTER_NULL: address_ = nullptr; break;
-    case SP_POINTER_INVALID: address_ = static_cast<sockaddr*>(bad); break;
-    default: address_ = reinterpret_cast<sockaddr*>(out->raw); break;
+    case SP_POINTER_NULL:
+      address_ = nullptr;
+      break;
+    case SP_POINTER_INVALID:
+      address_ = static_cast<sockaddr*>(bad);
+      break;
+    default:
+      address_ = reinterpret_cast<sockaddr*>(out->raw);
+      break;
   }
   switch (out->length_kind) {
-    case SP_POINTER_NULL: length_pointer_ = nullptr; break;
-    case SP_POINTER_INVALID: length_pointer_ = static_cast<socklen_t*>(bad); break;
-    default: length_pointer_ = &length_; break;
+    case SP_POINTER_NULL:
+      length_pointer_ = nullptr;
+      break;
+    case SP_POINTER_INVALID:
+      length_pointer_ = static_cast<socklen_t*>(bad);
+      break;
+    default:
+      length_pointer_ = &length_;
+      break;
   }
   out->reported = -1;
   out->decoded = 0;

@@ -14,9 +14,15 @@ namespace sockproof::posix {
 
 std::int32_t Descriptor(const Adapter& adapter, const sp_handle& handle, int* descriptor) {
   switch (handle.kind) {
-    case SP_HANDLE_INVALID: *descriptor = -1; return SP_OK;
-    case SP_HANDLE_NOT_SOCKET: *descriptor = adapter.not_socket; break;
-    case SP_HANDLE_PATH_ONLY: *descriptor = adapter.path_only; break;
+    case SP_HANDLE_INVALID:
+      *descriptor = -1;
+      return SP_OK;
+    case SP_HANDLE_NOT_SOCKET:
+      *descriptor = adapter.not_socket;
+      break;
+    case SP_HANDLE_PATH_ONLY:
+      *descriptor = adapter.path_only;
+      break;
     default:
       if (IsOwnWatcher(handle.value)) return SP_NOT_SUPPORTED;
       *descriptor = static_cast<int>(handle.value);
@@ -135,15 +141,24 @@ void CallIoctl(Adapter& adapter, int descriptor, const sp_ioctl_args& args, sp_r
   if (args.kind == SP_POINTER_INVALID) pointer = static_cast<int*>(adapter.bad_page);
   unsigned long request = 0;
   switch (args.request) {
-    case SP_IOCTL_READABLE: request = FIONREAD; break;
-    case SP_IOCTL_UNSENT: request = SIOCOUTQ; break;
-    case SP_IOCTL_NONBLOCKING: request = FIONBIO; break;
-    case SP_IOCTL_UNKNOWN: request = 0x7ef1; break;
+    case SP_IOCTL_READABLE:
+      request = FIONREAD;
+      break;
+    case SP_IOCTL_UNSENT:
+      request = SIOCOUTQ;
+      break;
+    case SP_IOCTL_NONBLOCKING:
+      request = FIONBIO;
+      break;
+    case SP_IOCTL_UNKNOWN:
+      request = 0x7ef1;
+      break;
     case SP_IOCTL_AT_MARK:
       if (args.kind != SP_POINTER_VALID) return NotSupported(result);  // sockatmark has no such argument
       Perform(result, [&] { return ::sockatmark(descriptor); });
       return;
-    default: return NotSupported(result);
+    default:
+      return NotSupported(result);
   }
   const bool failed = Perform(result, [&] { return ::ioctl(descriptor, request, pointer); });
   const bool asks = args.request == SP_IOCTL_READABLE || args.request == SP_IOCTL_UNSENT;
@@ -186,8 +201,7 @@ void CallGetMode(int descriptor, sp_result* result) {
   result->value = modes;
 }
 
-void CallDuplicate(Adapter& adapter, const sp_handle& handle, int descriptor, const sp_duplicate_args& args,
-                   sp_result* result) {
+void CallDuplicate(Adapter& adapter, const sp_handle& handle, int descriptor, const sp_duplicate_args& args, sp_result* result) {
   bool failed = false;
   if (args.onto == 0) {
     if (args.modes == 0) {
@@ -223,41 +237,63 @@ void Call(void* self, sp_call* call, sp_result* result) {
 
   // Those that have no descriptor, or a watcher in its place.
   switch (call->op) {
-    case SP_OP_SOCKET: return CallSocket(call->u.socket, result);
-    case SP_OP_SOCKETPAIR: return CallSocketpair(call->u.socketpair, result);
-    case SP_OP_WATCH_CREATE: return CallWatchCreate(adapter, call->u.watch_create, result);
+    case SP_OP_SOCKET:
+      return CallSocket(call->u.socket, result);
+    case SP_OP_SOCKETPAIR:
+      return CallSocketpair(call->u.socketpair, result);
+    case SP_OP_WATCH_CREATE:
+      return CallWatchCreate(adapter, call->u.watch_create, result);
     case SP_OP_WATCH_ADD:
     case SP_OP_WATCH_MODIFY:
-    case SP_OP_WATCH_REMOVE: return CallWatchSet(adapter, call->op, call->handle, call->u.watch_set, result);
-    case SP_OP_WATCH_WAIT: return CallWatchWait(adapter, call->handle, call->u.watch_wait, result);
-    case SP_OP_WATCH_CLOSE: return CallWatchClose(adapter, call->handle, result);
-    default: break;
+    case SP_OP_WATCH_REMOVE:
+      return CallWatchSet(adapter, call->op, call->handle, call->u.watch_set, result);
+    case SP_OP_WATCH_WAIT:
+      return CallWatchWait(adapter, call->handle, call->u.watch_wait, result);
+    case SP_OP_WATCH_CLOSE:
+      return CallWatchClose(adapter, call->handle, result);
+    default:
+      break;
   }
 
   int descriptor = -1;
   if (Descriptor(adapter, call->handle, &descriptor) != SP_OK) return NotSupported(result);
   switch (call->op) {
-    case SP_OP_BIND: return CallBind(adapter, descriptor, call->u.bind, result);
+    case SP_OP_BIND:
+      return CallBind(adapter, descriptor, call->u.bind, result);
     case SP_OP_LISTEN:
       Perform(result, [&] { return ::listen(descriptor, call->u.listen.backlog); });
       return;
-    case SP_OP_CONNECT: return CallConnect(adapter, descriptor, call->u.connect, result);
-    case SP_OP_ACCEPT: return CallAccept(adapter, descriptor, call->u.accept, result);
-    case SP_OP_SEND: return CallSend(adapter, descriptor, call->u.send, result);
-    case SP_OP_RECV: return CallRecv(adapter, descriptor, call->u.recv, result);
-    case SP_OP_SHUTDOWN: return CallShutdown(descriptor, call->u.shutdown, result);
+    case SP_OP_CONNECT:
+      return CallConnect(adapter, descriptor, call->u.connect, result);
+    case SP_OP_ACCEPT:
+      return CallAccept(adapter, descriptor, call->u.accept, result);
+    case SP_OP_SEND:
+      return CallSend(adapter, descriptor, call->u.send, result);
+    case SP_OP_RECV:
+      return CallRecv(adapter, descriptor, call->u.recv, result);
+    case SP_OP_SHUTDOWN:
+      return CallShutdown(descriptor, call->u.shutdown, result);
     case SP_OP_CLOSE:
       Perform(result, [&] { return ::close(descriptor); });
       return;
-    case SP_OP_GET_OPTION: return CallGetOption(adapter, descriptor, call->u.get_option, result);
-    case SP_OP_SET_OPTION: return CallSetOption(adapter, descriptor, call->u.set_option, result);
-    case SP_OP_IOCTL: return CallIoctl(adapter, descriptor, call->u.ioctl, result);
-    case SP_OP_LOCAL_NAME: return CallName(adapter, call->op, descriptor, call->u.local_name, result);
-    case SP_OP_PEER_NAME: return CallName(adapter, call->op, descriptor, call->u.peer_name, result);
-    case SP_OP_SET_MODE: return CallSetMode(descriptor, call->u.set_mode, result);
-    case SP_OP_GET_MODE: return CallGetMode(descriptor, result);
-    case SP_OP_DUPLICATE: return CallDuplicate(adapter, call->handle, descriptor, call->u.duplicate, result);
-    default: return NotSupported(result);  // SP_OP_DISCONNECT, and what a newer interface may have
+    case SP_OP_GET_OPTION:
+      return CallGetOption(adapter, descriptor, call->u.get_option, result);
+    case SP_OP_SET_OPTION:
+      return CallSetOption(adapter, descriptor, call->u.set_option, result);
+    case SP_OP_IOCTL:
+      return CallIoctl(adapter, descriptor, call->u.ioctl, result);
+    case SP_OP_LOCAL_NAME:
+      return CallName(adapter, call->op, descriptor, call->u.local_name, result);
+    case SP_OP_PEER_NAME:
+      return CallName(adapter, call->op, descriptor, call->u.peer_name, result);
+    case SP_OP_SET_MODE:
+      return CallSetMode(descriptor, call->u.set_mode, result);
+    case SP_OP_GET_MODE:
+      return CallGetMode(descriptor, result);
+    case SP_OP_DUPLICATE:
+      return CallDuplicate(adapter, call->handle, descriptor, call->u.duplicate, result);
+    default:
+      return NotSupported(result);  // SP_OP_DISCONNECT, and what a newer interface may have
   }
 }
 

@@ -11,7 +11,7 @@
 #include "adapter.h"
 #include "addresses.h"
 #include "counters.h"
-#include "limits.h"
+#include "knobs.h"
 #include "network.h"
 
 namespace sockproof::posix {
@@ -33,7 +33,13 @@ std::string TryLoopback(Adapter& adapter, std::int32_t family, int type, const c
   address.bytes[family == SP_INET ? 3 : 15] = 1;
   NativeAddress native;
   EncodeAddress(address, &native);
-  return ::bind(made.get(), native.pointer, native.length) != 0 ? Because(what) : std::string();
+  if (::bind(made.get(), native.pointer, native.length) != 0) return Because(what);
+  // An address can be bound to while its interface is down. This sends nothing, it only asks for a way there.
+  const OwnDescriptor asking(adapter, ::socket(NativeFamily(family), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  address.port = 9;
+  EncodeAddress(address, &native);
+  const bool reached = asking.get() >= 0 && ::connect(asking.get(), native.pointer, native.length) == 0;
+  return reached ? std::string() : Because(what);
 }
 
 std::string TryDualStack(Adapter& adapter) {
@@ -76,35 +82,49 @@ std::string TryTcpState(Adapter& adapter) {
   return info.tcpi_state == TCP_CLOSE ? std::string() : std::string("TCP_INFO shows a new socket as other than closed");
 }
 
-std::string TryHandleCount() {
-  return ::access("/proc/self/fd", R_OK | X_OK) != 0 ? Because("/proc/self/fd") : std::string();
-}
+std::string TryHandleCount() { return ::access("/proc/self/fd", R_OK | X_OK) != 0 ? Because("/proc/self/fd") : std::string(); }
 
 std::string Missing(Adapter& adapter, std::int32_t capability) {
   switch (capability) {
-    case SP_CAP_INET: return TryLoopback(adapter, SP_INET, SOCK_STREAM, "127.0.0.1");
-    case SP_CAP_INET6: return TryLoopback(adapter, SP_INET6, SOCK_STREAM, "::1");
-    case SP_CAP_DUAL_STACK: return TryDualStack(adapter);
-    case SP_CAP_UDP: return TryLoopback(adapter, SP_INET, SOCK_DGRAM, "UDP on 127.0.0.1");
-    case SP_CAP_UNIX_STREAM: return TrySocket(adapter, AF_UNIX, SOCK_STREAM, "AF_UNIX SOCK_STREAM");
-    case SP_CAP_UNIX_SEQPACKET: return TrySocket(adapter, AF_UNIX, SOCK_SEQPACKET, "AF_UNIX SOCK_SEQPACKET");
-    case SP_CAP_UNIX_DATAGRAM: return TrySocket(adapter, AF_UNIX, SOCK_DGRAM, "AF_UNIX SOCK_DGRAM");
-    case SP_CAP_HANDLE_PASSING: return TrySocket(adapter, AF_UNIX, SOCK_STREAM, "AF_UNIX SOCK_STREAM");
-    case SP_CAP_ABSTRACT_NAMES: return TryAbstractName(adapter);
-    case SP_CAP_TCP_STATE_SHOWN: return TryTcpState(adapter);
+    case SP_CAP_INET:
+      return TryLoopback(adapter, SP_INET, SOCK_STREAM, "127.0.0.1");
+    case SP_CAP_INET6:
+      return TryLoopback(adapter, SP_INET6, SOCK_STREAM, "::1");
+    case SP_CAP_DUAL_STACK:
+      return TryDualStack(adapter);
+    case SP_CAP_UDP:
+      return TryLoopback(adapter, SP_INET, SOCK_DGRAM, "UDP on 127.0.0.1");
+    case SP_CAP_UNIX_STREAM:
+      return TrySocket(adapter, AF_UNIX, SOCK_STREAM, "AF_UNIX SOCK_STREAM");
+    case SP_CAP_UNIX_SEQPACKET:
+      return TrySocket(adapter, AF_UNIX, SOCK_SEQPACKET, "AF_UNIX SOCK_SEQPACKET");
+    case SP_CAP_UNIX_DATAGRAM:
+      return TrySocket(adapter, AF_UNIX, SOCK_DGRAM, "AF_UNIX SOCK_DGRAM");
+    case SP_CAP_HANDLE_PASSING:
+      return TrySocket(adapter, AF_UNIX, SOCK_STREAM, "AF_UNIX SOCK_STREAM");
+    case SP_CAP_ABSTRACT_NAMES:
+      return TryAbstractName(adapter);
+    case SP_CAP_TCP_STATE_SHOWN:
+      return TryTcpState(adapter);
     case SP_CAP_SILENCE:
-    case SP_CAP_BLACK_HOLE: return ProbeSilence(adapter);
-    case SP_CAP_HANDLE_LIMIT: return WhyNoHandleLimit();
-    case SP_CAP_KNOBS: return WhyNoKnobs();
-    case SP_CAP_HANDLE_COUNT: return TryHandleCount();
+    case SP_CAP_BLACK_HOLE:
+      return ProbeSilence(adapter);
+    case SP_CAP_HANDLE_LIMIT:
+      return WhyNoHandleLimit();
+    case SP_CAP_KNOBS:
+      return WhyNoKnobs();
+    case SP_CAP_HANDLE_COUNT:
+      return TryHandleCount();
     case SP_CAP_EPOLL:
     case SP_CAP_POLL:
     case SP_CAP_SELECT:
     case SP_CAP_THREADS:
     case SP_CAP_SIGNALS:
     case SP_CAP_CANCELLATION:
-    case SP_CAP_PROCESSES: return {};
-    default: return "the socket calls of the C library have nothing of this kind";
+    case SP_CAP_PROCESSES:
+      return {};
+    default:
+      return "the socket calls of the C library have nothing of this kind";
   }
 }
 

@@ -82,9 +82,7 @@ std::map<int, std::string> OpenDescriptors() {
   return out;
 }
 
-OwnDescriptor::OwnDescriptor(Adapter& adapter, int descriptor) : adapter_(adapter), descriptor_(-1) {
-  Reset(descriptor);
-}
+OwnDescriptor::OwnDescriptor(Adapter& adapter, int descriptor) : adapter_(adapter), descriptor_(-1) { Reset(descriptor); }
 
 OwnDescriptor::~OwnDescriptor() { Reset(-1); }
 

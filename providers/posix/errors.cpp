@@ -12,7 +12,9 @@ struct Row {
   std::int32_t error;
 };
 
-#define ROW(name) {name, SP_##name}
+#define ROW(name) \
+  { name, SP_##name }
+// clang-format off
 constexpr Row kTable[] = {
     ROW(EPERM),        ROW(ENOENT),          ROW(EINTR),        ROW(EIO),
     ROW(EBADF),        ROW(EAGAIN),          ROW(ENOMEM),       ROW(EACCES),
@@ -38,6 +40,7 @@ constexpr Row kTable[] = {
     {ENOTSUP, SP_EOPNOTSUPP},
 #endif
 };
+// clang-format on
 #undef ROW
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include "adapter.h"
 #include "counters.h"
 #include "errors.h"
-#include "limits.h"
+#include "knobs.h"
 
 namespace sockproof::posix {
 namespace {

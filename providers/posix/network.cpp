@@ -56,8 +56,7 @@ int Listener(std::int32_t family, bool silenced, sp_address* address) {
   std::uint8_t raw[sizeof(sockaddr_storage)];
   socklen_t length = sizeof raw;
   const bool ready = ::bind(descriptor, native.pointer, native.length) == 0 && (!silenced || Attach(descriptor) == 0) &&
-                     ::listen(descriptor, 8) == 0 &&
-                     ::getsockname(descriptor, reinterpret_cast<sockaddr*>(raw), &length) == 0 &&
+                     ::listen(descriptor, 8) == 0 && ::getsockname(descriptor, reinterpret_cast<sockaddr*>(raw), &length) == 0 &&
                      Decode(raw, length, address);
   if (ready) return descriptor;
   const int error = errno;

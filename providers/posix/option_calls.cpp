@@ -54,10 +54,14 @@ timeval Duration(std::int64_t nanoseconds) {
 // An option's integer where the neutral number is another than the system's.
 std::int32_t NativeInteger(std::int32_t option, std::int64_t value) {
   switch (option) {
-    case SP_SO_ERROR: return ErrnoFromError(static_cast<std::int32_t>(value));
-    case SP_SO_TYPE: return NativeType(static_cast<std::int32_t>(value));
-    case SP_SO_DOMAIN: return NativeFamily(static_cast<std::int32_t>(value));
-    default: return static_cast<std::int32_t>(value);
+    case SP_SO_ERROR:
+      return ErrnoFromError(static_cast<std::int32_t>(value));
+    case SP_SO_TYPE:
+      return NativeType(static_cast<std::int32_t>(value));
+    case SP_SO_DOMAIN:
+      return NativeFamily(static_cast<std::int32_t>(value));
+    default:
+      return static_cast<std::int32_t>(value);
   }
 }
 
@@ -101,9 +105,14 @@ void DecodeInteger(const OptionValue& value, socklen_t reported, sp_option_args&
       result->native = args.integer;
       args.integer = ErrorFromErrno(static_cast<int>(args.integer));
       break;
-    case SP_SO_TYPE: args.integer = NeutralType(static_cast<int>(args.integer)); break;
-    case SP_SO_DOMAIN: args.integer = NeutralFamily(static_cast<int>(args.integer)); break;
-    default: break;
+    case SP_SO_TYPE:
+      args.integer = NeutralType(static_cast<int>(args.integer));
+      break;
+    case SP_SO_DOMAIN:
+      args.integer = NeutralFamily(static_cast<int>(args.integer));
+      break;
+    default:
+      break;
   }
 }
 
@@ -136,14 +145,21 @@ void CallGetOption(Adapter& adapter, int descriptor, sp_option_args& args, sp_re
   void* pointer = value.bytes;
   socklen_t length = 0;
   switch (args.value_type) {
-    case SP_VALUE_INTEGER: length = sizeof(int); break;
-    case SP_VALUE_LINGER: length = sizeof(linger); break;
-    case SP_VALUE_DURATION: length = sizeof(timeval); break;
+    case SP_VALUE_INTEGER:
+      length = sizeof(int);
+      break;
+    case SP_VALUE_LINGER:
+      length = sizeof(linger);
+      break;
+    case SP_VALUE_DURATION:
+      length = sizeof(timeval);
+      break;
     case SP_VALUE_BYTES:
       pointer = args.bytes;  // the caller's own, so that it sees what was written and what was not
       length = sizeof args.bytes;
       break;
-    default: return NotSupported(result);
+    default:
+      return NotSupported(result);
   }
   if (args.length != SP_NATURAL_LENGTH) {
     length = static_cast<socklen_t>(args.length);
@@ -161,7 +177,9 @@ void CallGetOption(Adapter& adapter, int descriptor, sp_option_args& args, sp_re
   if (args.kind != SP_POINTER_VALID) return;
   const socklen_t whole = std::min(length, passed);
   switch (args.value_type) {
-    case SP_VALUE_INTEGER: DecodeInteger(value, whole, args, result); break;
+    case SP_VALUE_INTEGER:
+      DecodeInteger(value, whole, args, result);
+      break;
     case SP_VALUE_LINGER:
       if (whole >= sizeof(linger)) {
         const auto lingering = value.Take<linger>();
@@ -187,7 +205,9 @@ void CallSetOption(Adapter& adapter, int descriptor, sp_option_args& args, sp_re
   if (!FindOption(args.option, &name)) return NotSupported(result);
   OptionValue value;
   switch (args.value_type) {
-    case SP_VALUE_INTEGER: value.Put(NativeInteger(args.option, args.integer)); break;
+    case SP_VALUE_INTEGER:
+      value.Put(NativeInteger(args.option, args.integer));
+      break;
     case SP_VALUE_LINGER: {
       linger lingering{};
       lingering.l_onoff = args.linger_on;
@@ -195,7 +215,9 @@ void CallSetOption(Adapter& adapter, int descriptor, sp_option_args& args, sp_re
       value.Put(lingering);
       break;
     }
-    case SP_VALUE_DURATION: value.Put(Duration(args.duration_ns)); break;
+    case SP_VALUE_DURATION:
+      value.Put(Duration(args.duration_ns));
+      break;
     case SP_VALUE_BYTES:
       value.length = std::min<std::uint32_t>(args.byte_count, sizeof args.bytes);
       std::memcpy(value.bytes, args.bytes, value.length);
@@ -203,7 +225,8 @@ void CallSetOption(Adapter& adapter, int descriptor, sp_option_args& args, sp_re
     case SP_VALUE_ADDRESS:
       if (!Membership(args, &value)) return NotSupported(result);
       break;
-    default: return NotSupported(result);
+    default:
+      return NotSupported(result);
   }
   const socklen_t length = args.length == SP_NATURAL_LENGTH ? value.length : static_cast<socklen_t>(args.length);
   const void* pointer = value.bytes;

@@ -30,10 +30,23 @@ struct Row {
   OptionName name;
 };
 
-#define SOCKET_ROW(name) {SP_##name, {SOL_SOCKET, name}}
-#define IP_ROW(name) {SP_##name, {IPPROTO_IP, name}}
-#define IPV6_ROW(name) {SP_##name, {IPPROTO_IPV6, name}}
-#define TCP_ROW(name) {SP_##name, {IPPROTO_TCP, name}}
+#define SOCKET_ROW(name)            \
+  {                                 \
+    SP_##name, { SOL_SOCKET, name } \
+  }
+#define IP_ROW(name)                \
+  {                                 \
+    SP_##name, { IPPROTO_IP, name } \
+  }
+#define IPV6_ROW(name)                \
+  {                                   \
+    SP_##name, { IPPROTO_IPV6, name } \
+  }
+#define TCP_ROW(name)                \
+  {                                  \
+    SP_##name, { IPPROTO_TCP, name } \
+  }
+// clang-format off
 constexpr Row kTable[] = {
     SOCKET_ROW(SO_ERROR),      SOCKET_ROW(SO_TYPE),         SOCKET_ROW(SO_DOMAIN),       SOCKET_ROW(SO_PROTOCOL),
     SOCKET_ROW(SO_ACCEPTCONN), SOCKET_ROW(SO_REUSEADDR),    SOCKET_ROW(SO_REUSEPORT),    SOCKET_ROW(SO_KEEPALIVE),
@@ -57,6 +70,7 @@ constexpr Row kTable[] = {
     {SP_UNKNOWN_OPTION, {SOL_SOCKET, kNoOption}},
     {SP_UNKNOWN_LEVEL, {kNoLevel, 1}},
 };
+// clang-format on
 #undef SOCKET_ROW
 #undef IP_ROW
 #undef IPV6_ROW
@@ -76,18 +90,30 @@ bool FindOption(std::int32_t option, OptionName* out) {
 
 std::int32_t NeutralTcpState(unsigned state) {
   switch (state) {
-    case TCP_ESTABLISHED: return SP_TCP_ESTABLISHED;
-    case TCP_SYN_SENT: return SP_TCP_SYN_SENT;
-    case TCP_SYN_RECV: return SP_TCP_SYN_RECEIVED;
-    case TCP_FIN_WAIT1: return SP_TCP_FIN_WAIT_1;
-    case TCP_FIN_WAIT2: return SP_TCP_FIN_WAIT_2;
-    case TCP_TIME_WAIT: return SP_TCP_TIME_WAIT;
-    case TCP_CLOSE: return SP_TCP_CLOSED;
-    case TCP_CLOSE_WAIT: return SP_TCP_CLOSE_WAIT;
-    case TCP_LAST_ACK: return SP_TCP_LAST_ACK;
-    case TCP_LISTEN: return SP_TCP_LISTEN;
-    case TCP_CLOSING: return SP_TCP_CLOSING;
-    default: return 0;
+    case TCP_ESTABLISHED:
+      return SP_TCP_ESTABLISHED;
+    case TCP_SYN_SENT:
+      return SP_TCP_SYN_SENT;
+    case TCP_SYN_RECV:
+      return SP_TCP_SYN_RECEIVED;
+    case TCP_FIN_WAIT1:
+      return SP_TCP_FIN_WAIT_1;
+    case TCP_FIN_WAIT2:
+      return SP_TCP_FIN_WAIT_2;
+    case TCP_TIME_WAIT:
+      return SP_TCP_TIME_WAIT;
+    case TCP_CLOSE:
+      return SP_TCP_CLOSED;
+    case TCP_CLOSE_WAIT:
+      return SP_TCP_CLOSE_WAIT;
+    case TCP_LAST_ACK:
+      return SP_TCP_LAST_ACK;
+    case TCP_LISTEN:
+      return SP_TCP_LISTEN;
+    case TCP_CLOSING:
+      return SP_TCP_CLOSING;
+    default:
+      return 0;
   }
 }
 

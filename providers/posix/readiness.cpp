@@ -27,9 +27,9 @@ constexpr EventRow kEvents[] = {
     {SP_HUP, POLLHUP},       {SP_NVAL, POLLNVAL},     {SP_RDHUP, POLLRDHUP},   {SP_RDNORM, POLLRDNORM},
     {SP_RDBAND, POLLRDBAND}, {SP_WRNORM, POLLWRNORM}, {SP_WRBAND, POLLWRBAND},
 };
-static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLPRI == POLLPRI && EPOLLERR == POLLERR &&
-                  EPOLLHUP == POLLHUP && EPOLLRDHUP == POLLRDHUP && EPOLLRDNORM == POLLRDNORM &&
-                  EPOLLRDBAND == POLLRDBAND && EPOLLWRNORM == POLLWRNORM && EPOLLWRBAND == POLLWRBAND,
+static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLPRI == POLLPRI && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP &&
+                  EPOLLRDHUP == POLLRDHUP && EPOLLRDNORM == POLLRDNORM && EPOLLRDBAND == POLLRDBAND &&
+                  EPOLLWRNORM == POLLWRNORM && EPOLLWRBAND == POLLWRBAND,
               "one table serves poll and epoll");
 
 constexpr std::int64_t kSecond = 1000000000;
@@ -46,11 +46,16 @@ timespec Timespec(std::int64_t nanoseconds) {
   return out;
 }
 
-// A number for 'no open descriptor' that poll and select look at. They skip -1, and Linux's select skips whatever is above
-// the table of descriptors, so it is the highest free one inside that table (which never has fewer than 64 places).
+// A number for 'no open descriptor' that poll and select look at. They skip -1, and Linux's select skips whatever lies above
+// the table of descriptors, so it is a free one inside that table, which has 64 places and grows to 256, 512 and 1024.
 int ClosedDescriptor() {
-  for (int number = 63; number > 2; --number) {
-    if (::fcntl(number, F_GETFD) < 0 && errno == EBADF) return number;
+  constexpr int kEnds[] = {64, 256, 512, FD_SETSIZE};
+  int begin = 3;
+  for (const int end : kEnds) {
+    for (int number = end - 1; number >= begin; --number) {
+      if (::fcntl(number, F_GETFD) < 0 && errno == EBADF) return number;
+    }
+    begin = end;
   }
   return FD_SETSIZE - 1;
 }
@@ -81,7 +86,8 @@ void WaitPoll(Adapter& adapter, const Watcher& watcher, sp_watch_wait_args& args
     timespec limit = Timespec(std::max<std::int64_t>(args.timeout_ns, 0));
     if (args.timeout_kind != 0) limit.tv_nsec = kSecond;
     const bool unlimited = args.timeout_ns < 0 && args.timeout_kind == 0;
-    failed = Perform(result, [&] { return ::ppoll(pointer, static_cast<nfds_t>(list.size()), unlimited ? nullptr : &limit, nullptr); });
+    failed = Perform(result,
+                     [&] { return ::ppoll(pointer, static_cast<nfds_t>(list.size()), unlimited ? nullptr : &limit, nullptr); });
   }
   if (failed || args.kind != SP_POINTER_VALID) return;
   for (std::size_t i = 0; i < list.size(); ++i) {
@@ -122,11 +128,14 @@ void WaitSelect(Adapter& adapter, const Watcher& watcher, sp_watch_wait_args& ar
       limit.tv_usec = 0;
     }
     if (args.timeout_kind != 0) limit.tv_sec = -1;
-    failed = Perform(result, [&] { return ::select(highest + 1, pointers[0], pointers[1], pointers[2], unlimited ? nullptr : &limit); });
+    failed = Perform(result,
+                     [&] { return ::select(highest + 1, pointers[0], pointers[1], pointers[2], unlimited ? nullptr : &limit); });
   } else {
     timespec limit = Timespec(nanoseconds);
     if (args.timeout_kind != 0) limit.tv_nsec = kSecond;
-    failed = Perform(result, [&] { return ::pselect(highest + 1, pointers[0], pointers[1], pointers[2], unlimited ? nullptr : &limit, nullptr); });
+    failed = Perform(result, [&] {
+      return ::pselect(highest + 1, pointers[0], pointers[1], pointers[2], unlimited ? nullptr : &limit, nullptr);
+    });
   }
   if (failed || args.kind != SP_POINTER_VALID) return;
   for (const Watcher::Entry& entry : watcher.entries) {
@@ -154,8 +163,7 @@ void WaitEpoll(Adapter& adapter, int descriptor, sp_watch_wait_args& args, sp_re
   }
 }
 
-void SetEpoll(Adapter& adapter, std::uint32_t op, const sp_handle& handle, const sp_watch_set_args& args,
-              sp_result* result) {
+void SetEpoll(Adapter& adapter, std::uint32_t op, const sp_handle& handle, const sp_watch_set_args& args, sp_result* result) {
   int watcher = -1;
   int socket = -1;
   if (Descriptor(adapter, args.watcher, &watcher) != SP_OK || Descriptor(adapter, handle, &socket) != SP_OK) {
@@ -225,12 +233,12 @@ void CallWatchCreate(Adapter& adapter, const sp_watch_create_args& args, sp_resu
       }
       return;
     }
-    default: return NotSupported(result);
+    default:
+      return NotSupported(result);
   }
 }
 
-void CallWatchSet(Adapter& adapter, std::uint32_t op, const sp_handle& handle, const sp_watch_set_args& args,
-                  sp_result* result) {
+void CallWatchSet(Adapter& adapter, std::uint32_t op, const sp_handle& handle, const sp_watch_set_args& args, sp_result* result) {
   if (args.watcher.kind != SP_HANDLE_WATCHER || !IsOwnWatcher(args.watcher.value)) {
     return SetEpoll(adapter, op, handle, args, result);
   }

@@ -60,8 +60,7 @@ std::uint32_t NativeEvents(std::uint32_t events);
 std::uint32_t NeutralEvents(std::uint32_t events);
 
 void CallWatchCreate(Adapter& adapter, const sp_watch_create_args& args, sp_result* result);
-void CallWatchSet(Adapter& adapter, std::uint32_t op, const sp_handle& handle, const sp_watch_set_args& args,
-                  sp_result* result);
+void CallWatchSet(Adapter& adapter, std::uint32_t op, const sp_handle& handle, const sp_watch_set_args& args, sp_result* result);
 void CallWatchWait(Adapter& adapter, const sp_handle& watcher, sp_watch_wait_args& args, sp_result* result);
 void CallWatchClose(Adapter& adapter, const sp_handle& watcher, sp_result* result);
 

@@ -56,12 +56,27 @@ void Close(void* self) {
 }
 
 const sp_provider kProvider = {
-    sizeof(sp_provider), SP_API_VERSION, "posix", "the socket calls of this machine's C library",
-    Open,       Close,      Capability, Call,
-    nullptr,    nullptr,    nullptr,  // begin, wait, cancel: the suite uses threads
-    nullptr,    &kThreads,  &kSignals,  &kProcesses,
-    nullptr,    nullptr,    nullptr,    &kNetwork,
-    &kLimits,   &kCounters,
+    sizeof(sp_provider),
+    SP_API_VERSION,
+    "posix",
+    "the socket calls of this machine's C library",
+    Open,
+    Close,
+    Capability,
+    Call,
+    nullptr,
+    nullptr,
+    nullptr,  // begin, wait, cancel: the suite uses threads
+    nullptr,
+    &kThreads,
+    &kSignals,
+    &kProcesses,
+    nullptr,
+    nullptr,
+    nullptr,
+    &kNetwork,
+    &kLimits,
+    &kCounters,
 };
 
 }  // namespace

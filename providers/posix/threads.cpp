@@ -153,8 +153,7 @@ std::int32_t Cancel(void*, std::int64_t thread) {
   return ErrorFromErrno(::pthread_cancel(found->second));
 }
 
-std::int32_t RunCancellable(void*, void (*body)(void*), void* context, std::int64_t* thread_out,
-                            std::int32_t* cancelled) {
+std::int32_t RunCancellable(void*, void (*body)(void*), void* context, std::int64_t* thread_out, std::int32_t* cancelled) {
   CancellableBody argument{body, context, thread_out};
   pthread_t thread{};
   const int error = ::pthread_create(&thread, nullptr, RunCancellableBody, &argument);

@@ -18,10 +18,17 @@ struct FlagRow {
   int native;
 };
 constexpr FlagRow kFlags[] = {
-    {SP_MSG_PEEK, MSG_PEEK},           {SP_MSG_OOB, MSG_OOB},     {SP_MSG_DONTWAIT, MSG_DONTWAIT},
-    {SP_MSG_WAITALL, MSG_WAITALL},     {SP_MSG_NOSIGNAL, MSG_NOSIGNAL}, {SP_MSG_TRUNC, MSG_TRUNC},
-    {SP_MSG_CTRUNC, MSG_CTRUNC},       {SP_MSG_MORE, MSG_MORE},   {SP_MSG_EOR, MSG_EOR},
-    {SP_MSG_DONTROUTE, MSG_DONTROUTE}, {SP_MSG_CLOSE_ON_EXEC, MSG_CMSG_CLOEXEC},
+    {SP_MSG_PEEK, MSG_PEEK},
+    {SP_MSG_OOB, MSG_OOB},
+    {SP_MSG_DONTWAIT, MSG_DONTWAIT},
+    {SP_MSG_WAITALL, MSG_WAITALL},
+    {SP_MSG_NOSIGNAL, MSG_NOSIGNAL},
+    {SP_MSG_TRUNC, MSG_TRUNC},
+    {SP_MSG_CTRUNC, MSG_CTRUNC},
+    {SP_MSG_MORE, MSG_MORE},
+    {SP_MSG_EOR, MSG_EOR},
+    {SP_MSG_DONTROUTE, MSG_DONTROUTE},
+    {SP_MSG_CLOSE_ON_EXEC, MSG_CMSG_CLOEXEC},
     {SP_MSG_UNKNOWN_BIT, 0x00800000},  // a bit without a meaning on Linux
 };
 
@@ -108,8 +115,7 @@ void SendMessage(Adapter& adapter, int descriptor, sp_transfer_args& args, const
   Perform(result, [&] { return ::sendmsg(descriptor, &message, flags); });
 }
 
-void ReceiveMessage(Adapter& adapter, int descriptor, sp_transfer_args& args, NativeAddressOut& from,
-                    sp_result* result) {
+void ReceiveMessage(Adapter& adapter, int descriptor, sp_transfer_args& args, NativeAddressOut& from, sp_result* result) {
   std::vector<iovec> vectors = Vectors(adapter, args);
   Control control{};
   msghdr message{};
@@ -155,18 +161,24 @@ void CallSend(Adapter& adapter, int descriptor, sp_transfer_args& args, sp_resul
   const OneBuffer one = TheBuffer(adapter, args);
   const int flags = NativeFlags(args.flags);
   switch (args.form) {
-    case SP_FORM_DEFAULT: Perform(result, [&] { return ::send(descriptor, one.data, one.length, flags); }); return;
-    case SP_FORM_FILE: Perform(result, [&] { return ::write(descriptor, one.data, one.length); }); return;
+    case SP_FORM_DEFAULT:
+      Perform(result, [&] { return ::send(descriptor, one.data, one.length, flags); });
+      return;
+    case SP_FORM_FILE:
+      Perform(result, [&] { return ::write(descriptor, one.data, one.length); });
+      return;
     case SP_FORM_ADDRESS:
       Perform(result, [&] { return ::sendto(descriptor, one.data, one.length, flags, to.pointer, to.length); });
       return;
-    case SP_FORM_MESSAGE: return SendMessage(adapter, descriptor, args, to, result);
+    case SP_FORM_MESSAGE:
+      return SendMessage(adapter, descriptor, args, to, result);
     case SP_FORM_VECTOR: {
       const std::vector<iovec> vectors = Vectors(adapter, args);
       Perform(result, [&] { return ::writev(descriptor, vectors.data(), static_cast<int>(vectors.size())); });
       return;
     }
-    default: return NotSupported(result);
+    default:
+      return NotSupported(result);
   }
 }
 
@@ -176,13 +188,16 @@ void CallRecv(Adapter& adapter, int descriptor, sp_transfer_args& args, sp_resul
   const OneBuffer one = TheBuffer(adapter, args);
   const int flags = NativeFlags(args.flags);
   switch (args.form) {
-    case SP_FORM_DEFAULT: Perform(result, [&] { return ::recv(descriptor, one.data, one.length, flags); }); break;
-    case SP_FORM_FILE: Perform(result, [&] { return ::read(descriptor, one.data, one.length); }); break;
+    case SP_FORM_DEFAULT:
+      Perform(result, [&] { return ::recv(descriptor, one.data, one.length, flags); });
+      break;
+    case SP_FORM_FILE:
+      Perform(result, [&] { return ::read(descriptor, one.data, one.length); });
+      break;
     case SP_FORM_ADDRESS: {
       NativeAddressOut from(&args.from, adapter.bad_page);
-      from.Finish(Perform(result, [&] {
-        return ::recvfrom(descriptor, one.data, one.length, flags, from.address(), from.length());
-      }));
+      from.Finish(
+          Perform(result, [&] { return ::recvfrom(descriptor, one.data, one.length, flags, from.address(), from.length()); }));
       break;
     }
     case SP_FORM_MESSAGE: {
@@ -196,7 +211,8 @@ void CallRecv(Adapter& adapter, int descriptor, sp_transfer_args& args, sp_resul
       Perform(result, [&] { return ::readv(descriptor, vectors.data(), static_cast<int>(vectors.size())); });
       break;
     }
-    default: return NotSupported(result);
+    default:
+      return NotSupported(result);
   }
   if (args.form != SP_FORM_MESSAGE) args.handle_count = 0;
 }
