@@ -1,6 +1,5 @@
 #include "readiness.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -46,20 +45,6 @@ timespec Timespec(std::int64_t nanoseconds) {
   return out;
 }
 
-// A number for 'no open descriptor' that poll and select look at. They skip -1, and Linux's select skips whatever lies above
-// the table of descriptors, so it is a free one inside that table, which has 64 places and grows to 256, 512 and 1024.
-int ClosedDescriptor() {
-  constexpr int kEnds[] = {64, 256, 512, FD_SETSIZE};
-  int begin = 3;
-  for (const int end : kEnds) {
-    for (int number = end - 1; number >= begin; --number) {
-      if (::fcntl(number, F_GETFD) < 0 && errno == EBADF) return number;
-    }
-    begin = end;
-  }
-  return FD_SETSIZE - 1;
-}
-
 void Deliver(sp_watch_wait_args& args, std::uint64_t cookie, std::uint32_t events) {
   if (args.count >= args.capacity || args.events == nullptr) return;
   sp_event& event = args.events[args.count++];
@@ -84,7 +69,7 @@ void WaitPoll(Adapter& adapter, const Watcher& watcher, sp_watch_wait_args& args
     failed = Perform(result, [&] { return ::poll(pointer, static_cast<nfds_t>(list.size()), timeout); });
   } else {
     timespec limit = Timespec(std::max<std::int64_t>(args.timeout_ns, 0));
-    if (args.timeout_kind != 0) limit.tv_nsec = kSecond;
+    if (args.timeout_kind != 0) limit.tv_sec = -1;
     const bool unlimited = args.timeout_ns < 0 && args.timeout_kind == 0;
     failed = Perform(result,
                      [&] { return ::ppoll(pointer, static_cast<nfds_t>(list.size()), unlimited ? nullptr : &limit, nullptr); });
@@ -132,7 +117,7 @@ void WaitSelect(Adapter& adapter, const Watcher& watcher, sp_watch_wait_args& ar
                      [&] { return ::select(highest + 1, pointers[0], pointers[1], pointers[2], unlimited ? nullptr : &limit); });
   } else {
     timespec limit = Timespec(nanoseconds);
-    if (args.timeout_kind != 0) limit.tv_nsec = kSecond;
+    if (args.timeout_kind != 0) limit.tv_sec = -1;
     failed = Perform(result, [&] {
       return ::pselect(highest + 1, pointers[0], pointers[1], pointers[2], unlimited ? nullptr : &limit, nullptr);
     });
@@ -245,7 +230,6 @@ void CallWatchSet(Adapter& adapter, std::uint32_t op, const sp_handle& handle, c
   if (args.flags != 0) return NotSupported(result);
   int descriptor = -1;
   if (Descriptor(adapter, handle, &descriptor) != SP_OK) return NotSupported(result);
-  if (handle.kind == SP_HANDLE_INVALID) descriptor = ClosedDescriptor();
   std::int32_t error = SP_OK;
   const bool found = adapter.watchers.With(args.watcher.value, [&](Watcher& watcher) {
     const bool select = watcher.mechanism == SP_SELECT || watcher.mechanism == SP_PSELECT;

@@ -112,15 +112,20 @@ TEST_F(Readiness, WrongArguments) {
   EXPECT_EQ(Set(SP_OP_WATCH_ADD, socket, socket, SP_IN, 1).error, SP_EINVAL);
 }
 
-TEST_F(Readiness, AClosedDescriptorIsSeen) {
+TEST_F(Readiness, AClosedDescriptorIsSeenAndANegativeOneIsNot) {
+  const sp_handle closed = Make(SP_INET);
+  Close(closed);
   for (const std::int32_t mechanism : {SP_POLL, SP_PPOLL}) {
     const sp_handle watcher = Watcher(mechanism);
-    ASSERT_TRUE(Set(SP_OP_WATCH_ADD, watcher, kInvalid, SP_IN, 1).ok());
+    ASSERT_TRUE(Set(SP_OP_WATCH_ADD, watcher, kInvalid, SP_IN, 2).ok());
+    EXPECT_EQ(Wait(watcher, 0).events, 0u);
+    ASSERT_TRUE(Set(SP_OP_WATCH_ADD, watcher, closed, SP_IN, 1).ok());
     EXPECT_EQ(Wait(watcher, 0).events, static_cast<std::uint32_t>(SP_NVAL));
   }
   for (const std::int32_t mechanism : {SP_SELECT, SP_PSELECT}) {
     const sp_handle watcher = Watcher(mechanism);
-    ASSERT_TRUE(Set(SP_OP_WATCH_ADD, watcher, kInvalid, SP_IN, 1).ok());
+    EXPECT_EQ(Set(SP_OP_WATCH_ADD, watcher, kInvalid, SP_IN, 1).error, SP_NOT_SUPPORTED);
+    ASSERT_TRUE(Set(SP_OP_WATCH_ADD, watcher, closed, SP_IN, 1).ok());
     Outcome outcome{};
     Wait(watcher, 0, &outcome);
     EXPECT_EQ(outcome.error, SP_EBADF);
