@@ -56,7 +56,7 @@ SCENARIO(Listen, UnboundGetsAnAddress, kTcp, listen::unbound_name, listen::unbou
   static_cast<void>(Must(socket.Listen(4)));
   const Address name = socket.LocalAddress();
   CHECK_REQUIREMENT(listen::unbound_name, Holds(name.port() != 0 && name == Address::Any(net.listen_family, name.port()),
-                                                "the name that listen chose: " + name.ToString()));
+                                                fmt::format("the name that listen chose: {}", name.ToString())));
   CHECK_REQUIREMENT(listen::unbound_serves, Serves(net, socket, Reach(net, name)));
 }
 
