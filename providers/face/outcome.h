@@ -22,7 +22,9 @@ class Outcome {
   }
   // A number: "=3".
   static Outcome OfNumber(int64_t number, std::string detail = {}) {
-    return Outcome("=" + std::to_string(number), 0, std::move(detail));
+    std::string name = std::to_string(number);
+    name.insert(name.begin(), '=');
+    return Outcome(std::move(name), 0, std::move(detail));
   }
   // NOLINTNEXTLINE(google-explicit-constructor): a declared name is an outcome
   Outcome(OutcomeName name, std::string detail = {}) : Outcome(std::string(name.text), 0, std::move(detail)) {}
