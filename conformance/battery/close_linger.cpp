@@ -103,7 +103,7 @@ SCENARIO(Close, AbortInCloseWait, kTcp, close::abort_in_close_wait) {
 }
 
 SCENARIO(Close, AbortFreesThePort, kTcp46, close::abort_frees_port) {
-  Pair pair = ConnectedPair(net);
+  Pair pair = BoundClientPair(net);
   const Address address = pair.client.LocalAddress();
   Abort(pair.client);
   Socket next = net.NewConnecting();

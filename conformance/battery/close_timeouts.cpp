@@ -42,7 +42,7 @@ Ending WatchEnding(Socket& socket, const Stopwatch& watch, Nanoseconds span) {
 // ---- TIME-WAIT and FIN-WAIT-2 ------------------------------------------------------------------------------------------
 
 SCENARIO(Close, TimeWait, kTcp46, close::time_wait_bind, close::time_wait_reuse_later, close::passive_bind) {
-  Pair pair = ConnectedPair(net);
+  Pair pair = BoundClientPair(net);
   const Address active = pair.client.LocalAddress(), passive = pair.server.LocalAddress();
   static_cast<void>(Must(pair.listener.socket.Close()));
   EndInOrder(pair.client, pair.server);
@@ -69,7 +69,7 @@ SCENARIO(Close, TimeWaitOfAServer, kTcp46, close::time_wait_bind, close::time_wa
 }
 
 SCENARIO(Close, FinWait, kTcp46, close::fin_wait_bind) {
-  Pair pair = ConnectedPair(net);
+  Pair pair = BoundClientPair(net);
   const Address address = pair.client.LocalAddress();
   static_cast<void>(Must(pair.client.Close()));
   MustEnd(pair.server);
@@ -97,7 +97,7 @@ SCENARIO(Close, Linger2Default, kTcp4.Needs({SP_CAP_KNOBS}), close::linger2_defa
 }
 
 SCENARIO(Close, Linger2Ends, kTcp46.Waits(milliseconds(1050)), close::linger2_effect, close::linger2_effect_peer) {
-  Pair pair = ConnectedPair(net);
+  Pair pair = BoundClientPair(net);
   const Address address = pair.client.LocalAddress();
   static_cast<void>(Must(pair.client.Set(SP_TCP_LINGER2, 1)));
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_WR)));
@@ -135,7 +135,7 @@ SCENARIO(Close, HalfOpen, kTcp46.Needs({SP_CAP_SILENCE}), close::half_open) {
 SCENARIO(Close, ConnectingOverTheOldConnection, kTcp46.Needs({SP_CAP_SILENCE}), close::half_open_connect,
          close::last_ack_connect) {
   for (const bool last_ack : {false, true}) {
-    Pair pair = ConnectedPair(net);
+    Pair pair = BoundClientPair(net);
     const Address address = pair.client.LocalAddress();
     Silence deaf(pair.server);
     if (last_ack) {

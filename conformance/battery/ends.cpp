@@ -70,6 +70,17 @@ Pair NarrowPair(const Flavor& net, Where where) {
   return pair;
 }
 
+Pair BoundClientPair(const Flavor& net, Where where) {
+  Pair pair;
+  pair.listener = ListenOn(net, 1, where);
+  pair.client = net.NewConnecting(0, where);
+  static_cast<void>(Must(pair.client.Bind(Address::Loopback(net.connect_family)), where));
+  static_cast<void>(Must(pair.client.Connect(pair.listener.address), where));
+  MustBeReady(pair.listener.socket, SP_IN, where);
+  pair.server = Must(pair.listener.socket.Accept(), where);
+  return pair;
+}
+
 WaitingSend HoldSend(Socket& socket, const Flavor& net, Where where) {
   WaitingSend held;
   held.before = FillSendPath(socket, 7, where);

@@ -29,6 +29,10 @@ void MustArrive(Socket& socket, uint64_t bytes, Where where = SOCKPROOF_HERE);
 // A connection that little data fills, from the client to the server. (Only TCP is narrowed; local sockets hold little anyhow.)
 Pair NarrowPair(const Flavor& net, Where where = SOCKPROOF_HERE);
 
+// A connection whose client has bound its address itself. A port that connect has picked may be shared with other connections of
+// the machine, to other peers; this one is nobody else's as long as any of this connection is left.
+Pair BoundClientPair(const Flavor& net, Where where = SOCKPROOF_HERE);
+
 // A send that waits for room, after what filled the path.
 struct WaitingSend {
   uint64_t before = 0;  // bytes of the stream (seed 7) that were taken before
