@@ -11,7 +11,7 @@ import jinja2
 from reports.junit import step_sentence
 from reports.records import GRAVITY, VERDICTS, Entry, Requirement, Results, Run, by_area, count
 
-FAMILIES = ("inet", "inet6", "dual", "unix", "seqpacket", "udp", "udp6")
+FAMILIES = ("inet", "inet6", "dual", "unix", "seqpacket", "udp", "udp6", "unix_datagram")
 SHORT = {"passed": "pass", "failed": "FAIL", "known_deviation": "known", "unexpected_pass": "u-pass", "not_supported": "n/s",
          "observed": "seen", "crashed": "CRASH", "hung": "HUNG", "flaky": "flaky", "harness_error": "error"}
 TRACE_LINES_OF_A_PASS = 40
@@ -51,7 +51,8 @@ class Row:
     requirement: Requirement
     cells: dict[str, Cell] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
-    sightings: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    sightings: Counter[tuple[str, ...]] = field(default_factory=Counter)  # scenario, outcome, native, verdict, where
+    details: dict[tuple[str, ...], str] = field(default_factory=dict)  # of the first sighting of each
 
     @property
     def verdicts(self) -> list[str]:
@@ -79,8 +80,10 @@ def _rows(results: Results, entries: list[Entry]) -> list[Row]:
                         check.requirement, area=check.area, level=check.level, allow=check.allowed, cite=check.citation))
                 row = rows[check.requirement]
                 row.seen[check.outcome] += 1
-                row.sightings[check.scenario, check.outcome, str(check.native if check.native is not None else ""), check.verdict,
-                              check.detail, check.where] += 1
+                native = "" if check.native is None else str(check.native)
+                sighting = (check.scenario, check.outcome, native, check.verdict, check.where)
+                row.sightings[sighting] += 1
+                row.details.setdefault(sighting, check.detail)
             for requirement in run.record.requirements:
                 row = rows.setdefault(requirement, Row(Requirement(requirement, area=run.record.area)))
                 cell = row.cells.setdefault(run.record.family, Cell())
@@ -118,8 +121,9 @@ def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
     return dict(sorted(areas.items()))
 
 
-def _families(results: Results) -> list[str]:
-    there = {scenario.family for scenario in results.scenarios}
+def families_of(rows: list[Row]) -> list[str]:
+    """The families that these requirements were looked at in."""
+    there = {family for row in rows for family in row.cells}
     return [family for family in FAMILIES if family in there] + sorted(there.difference(FAMILIES))
 
 
@@ -128,10 +132,13 @@ def render(results: Results) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(anchor=anchor, shown_trace=shown_trace, telling=telling, step_sentence=step_sentence)
+    environment.filters.update(anchor=anchor, families_of=families_of, shown_trace=shown_trace, telling=telling,
+                               step_sentence=step_sentence)
     entries = results.entries()
     rows = _rows(results, entries)
-    wide = sorted((row for row in rows if len(row.requirement.allow) > 1),
+    grouped = _grouped(rows)
+    touched = {area: rows for area, rows in grouped.items() if any(row.cells for row in rows)}
+    wide = sorted((row for row in rows if len(row.requirement.allow) > 1 and row.cells),
                   key=lambda row: (-len(row.requirement.allow), row.requirement.id))
     return environment.get_template("report.html.j2").render(
         results=results,
@@ -141,13 +148,13 @@ def render(results: Results) -> str:
         facts=_facts(results),
         verdicts=[(verdict, count(entries)[verdict]) for verdict in VERDICTS if count(entries)[verdict]],
         short=SHORT,
-        families=_families(results),
-        rows_by_area=_grouped(rows),
+        rows_by_area=touched,
+        untouched={area: len(rows) for area, rows in grouped.items() if area not in touched},
         entries=entries,
         entries_by_area=by_area(entries),
         unexpected=[entry for entry in entries if entry.unexpected],
         not_supported=[entry for entry in entries if entry.verdict == "not_supported"],
-        without_scenario=[row for row in rows if not row.cells],
+        without_scenario=[row for rows in touched.values() for row in rows if not row.cells],
         wide=wide,
         trace_lines=TRACE_LINES_OF_A_PASS,
     )

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sockproof import bench as benchmark
 from sockproof import build
 from sockproof import doctor as examination
 from sockproof import owntests, paths, runner, targets
@@ -212,6 +213,19 @@ def list_(what: Listed = typer.Argument(..., help="What to list"),
 def test() -> None:
     """The project's own tests and checks. Exit code 0 when all of them are good."""
     raise typer.Exit(0 if owntests.run() else 1)
+
+
+@app.command()
+def bench(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run"),
+          repeat: int = typer.Option(500, "--repeat", min=1, help="How often the cheapest scenario is run")) -> None:
+    """Measures how close a run comes to the least time that it could take, and what one scenario costs at --jobs 2."""
+    try:
+        times = benchmark.measure(_build(), _target(target), repeat)
+    except benchmark.BenchFailed as failed:
+        stop(str(failed))
+    print(f"{times.scenarios} scenarios: {times.wall / 1000:.2f} s; longest {times.longest / 1000:.2f} s, processor time "
+          f"{times.processor / 1000:.2f} s; wall time / bound {times.over_bound:.2f}")
+    print(f"{times.cheapest}, {repeat} times: {times.isolated:.2f} ms each with isolation, {times.shared:.2f} ms without")
 
 
 @app.command()

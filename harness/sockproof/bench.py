@@ -1,0 +1,51 @@
+"""How close a run comes to what no scheduling can beat, and what a scenario costs that does nearly nothing."""
+
+from dataclasses import dataclass
+
+from reports.records import Json, Results
+
+from sockproof import runner
+from sockproof.build import Build
+from sockproof.targets import Target
+
+JOBS = 2
+
+
+class BenchFailed(Exception):
+    """A run did not end as expected, so its times say nothing."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of a whole run, and of the cheapest scenario of it, repeated."""
+
+    scenarios: int
+    wall: float
+    longest: float
+    processor: float
+    over_bound: float
+    cheapest: str
+    isolated: float  # wall time a run of the cheapest scenario, each in namespaces of its own
+    shared: float  # the same without
+
+
+def _summary(build: Build, target: Target, options: runner.Options) -> tuple[Results, Json]:
+    results = Results()
+    job = runner.Run(build, target, options)
+    for record in job.records():
+        results.add(record)
+    if job.code != runner.AS_EXPECTED or results.summary is None:
+        raise BenchFailed(f"a run ended with {job.code}: look at it with ./sockproof run {target.name}")
+    return results, results.summary
+
+
+def measure(build: Build, target: Target, repeat: int) -> Times:
+    """Runs everything once, and the cheapest scenario `repeat` times with isolation and without. Raises BenchFailed."""
+    results, whole = _summary(build, target, runner.Options(jobs=JOBS))
+    cheapest = min((each for each in results.scenarios if each.verdict == "passed"), key=lambda each: each.duration_ms).name
+    each = {}
+    for isolation in ("auto", "none"):
+        options = runner.Options(filter=cheapest, jobs=JOBS, repeat=repeat, isolation=isolation)
+        each[isolation] = float(_summary(build, target, options)[1]["wall_ms_per_result"])
+    return Times(scenarios=whole["scenarios"], wall=whole["wall_ms"], longest=whole["longest_ms"], processor=whole["cpu_ms"],
+                 over_bound=whole["wall_over_bound"], cheapest=cheapest, isolated=each["auto"], shared=each["none"])
