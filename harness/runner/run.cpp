@@ -93,6 +93,7 @@ class Engine {
     children_.spare(guardian_.pid());
     std::map<std::string, std::string> environment = plan.facts.target.environment;
     environment["SOCKPROOF_RUN"] = mark_.substr(mark_.find('=') + 1);
+    environment["SOCKPROOF_RUNNER"] = "1";  // somebody takes the stacks of a crash: the battery waits for that
     environment["SOCKPROOF_SEED"] = std::to_string(plan.facts.seed);
     environment["SOCKPROOF_ISOLATION"] = name_of(plan.facts.isolation.isolation);
     // Every attempt adds its own.
