@@ -139,18 +139,21 @@ def run(
     results = Results()
     checks: list[Check] = []
     job = runner.Run(built, chosen, options, on_stderr=show.line)
-    with show.live(f"sockproof {name}"):
-        for record in job.records():
-            if format is RunFormat.json:
-                print(json.dumps(record, ensure_ascii=False), flush=True)
-            if record.get("record") == "run":
-                show.total(int(record.get("scenarios") or 0) * int(record.get("repeat") or 1))
-            ended = results.add(record)
-            if isinstance(ended, Check):
-                checks.append(ended)
-            elif isinstance(ended, Scenario):  # its checks came before it
-                show.scenario(ended, checks, results.requirements)
-                checks = []
+    try:
+        with show.live(f"sockproof {name}"):
+            for record in job.records():
+                if format is RunFormat.json:
+                    print(json.dumps(record, ensure_ascii=False), flush=True)
+                if record.get("record") == "run":
+                    show.total(int(record.get("scenarios") or 0) * int(record.get("repeat") or 1))
+                ended = results.add(record)
+                if isinstance(ended, Check):
+                    checks.append(ended)
+                elif isinstance(ended, Scenario):  # its checks came before it
+                    show.scenario(ended, checks, results.requirements)
+                    checks = []
+    except KeyboardInterrupt:
+        job.code = runner.INTERRUPTED
     if (folder / "results.jsonl").is_file():
         results = load(folder)  # with --resume it holds more than what was streamed
     if format is RunFormat.failures:

@@ -76,6 +76,8 @@ class Run:
                 # A terminal sends the interrupt to the runner too; one that came to us alone is handed on.
                 process.terminate()
                 self.code = INTERRUPTED
+                for _ in process.stdout:  # it still has its summary to write
+                    pass
             except BaseException:
                 process.terminate()
                 raise
