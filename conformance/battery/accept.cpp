@@ -50,7 +50,7 @@ SCENARIO(Accept, ReturnsTheConnection, kConnections, accept::returns_connection,
 
   Socket second = ConnectTo(listener, net);
   AcceptResult two;
-  const Outcome again = AcceptSoon(listener.socket, &two);
+  const Outcome again = AcceptSoon(listener.socket, &two, InTurn(1));
   CHECK_REQUIREMENT(accept::listener_goes_on, Holds(two.ok(), "a second accept: " + again.name()));
   static_cast<void>(Must(static_cast<Result>(two)));
   const int64_t values[] = {listener.socket.handle().value, one.socket.handle().value, two.socket.handle().value};
@@ -74,7 +74,7 @@ SCENARIO(Accept, FirstInFirstOut, kConnections, accept::first_in_first_out) {
   }
   std::vector<Socket> accepted;
   for (int i = 0; i < 2; ++i) {
-    accepted.push_back(Must(listener.socket.Accept()));
+    accepted.push_back(Must(listener.socket.Accept(InTurn(i))));
     order += Told(accepted.back());
   }
   // Those that come later stand behind those that wait.
@@ -82,7 +82,7 @@ SCENARIO(Accept, FirstInFirstOut, kConnections, accept::first_in_first_out) {
     clients.push_back(ConnectAndTell(listener, net, name, static_cast<int64_t>(clients.size()) - 1));
   }
   for (int i = 0; i < 5; ++i) {
-    accepted.push_back(Must(listener.socket.Accept()));
+    accepted.push_back(Must(listener.socket.Accept(InTurn(i))));
     order += Told(accepted.back());
   }
   CHECK_REQUIREMENT(accept::first_in_first_out, Same(order, std::string("abcdefg"), "order of acceptance"));
@@ -93,6 +93,7 @@ SCENARIO(Accept, TheChildDoesNotListen, kConnections, accept::child_does_not_lis
   CHECK_REQUIREMENT(accept::child_not_marked_listening, Outcome::OfNumber(Must(pair.server.Get(SP_SO_ACCEPTCONN)).integer));
   Step(pair.server.SetModes(SP_NONBLOCKING));
   CHECK_REQUIREMENT(accept::child_does_not_listen, AcceptSoon(pair.server));
+  CHECK_REQUIREMENT(accept::child_does_not_listen, AcceptSoon(pair.server, nullptr, InTurn(1)));
 }
 
 SCENARIO(Accept, TheChildOutlivesTheListener, kConnections, accept::child_outlives_listener) {
@@ -110,7 +111,7 @@ SCENARIO(Accept, TellsWhoIsThere, kTcp, accept::peer_address, accept::peer_name_
   for (int i = 0; i < 3; ++i) {
     Socket& client = clients[static_cast<std::size_t>(i)];
     const Address expected = AsSeenByListener(client.LocalAddress(), net);
-    AcceptResult accepted = listener.socket.Accept();
+    AcceptResult accepted = listener.socket.Accept(InTurn(i));
     const NameResult peer = accepted.peer;
     servers.push_back(Must(std::move(accepted)));
     CHECK_REQUIREMENT(accept::peer_address, SameAddress(peer.address, expected, "accept's address and the client's"));
@@ -296,6 +297,7 @@ SCENARIO(Accept, ClosedListener, kConnections, accept::closed_listener) {
   Socket closed = Socket::Borrowed(listener.socket.handle());
   Step(listener.socket.Close());
   CHECK_REQUIREMENT(accept::closed_listener, closed.Accept());
+  CHECK_REQUIREMENT(accept::closed_listener, closed.Accept(InTurn(1)));
 }
 
 SCENARIO(Accept, SocketThatDoesNotListen, kConnections, accept::not_listening, accept::client_socket) {
@@ -304,6 +306,7 @@ SCENARIO(Accept, SocketThatDoesNotListen, kConnections, accept::not_listening, a
   Listener bound = BoundOn(net);
   Step(bound.socket.SetModes(SP_NONBLOCKING));
   CHECK_REQUIREMENT(accept::not_listening, AcceptSoon(bound.socket));
+  CHECK_REQUIREMENT(accept::not_listening, AcceptSoon(bound.socket, nullptr, InTurn(1)));
   Pair pair = ConnectedPair(net);
   Step(pair.client.SetModes(SP_NONBLOCKING));
   CHECK_REQUIREMENT(accept::client_socket, AcceptSoon(pair.client));
@@ -313,7 +316,7 @@ SCENARIO(Accept, DatagramSocket, kAllDatagrams, accept::datagram) {
   Socket fresh = net.NewListening(SP_NONBLOCKING);
   CHECK_REQUIREMENT(accept::datagram, AcceptSoon(fresh));
   Step(fresh.Bind(net.ToBind()));
-  CHECK_REQUIREMENT(accept::datagram, AcceptSoon(fresh));
+  CHECK_REQUIREMENT(accept::datagram, AcceptSoon(fresh, nullptr, InTurn(1)));
 }
 
 SCENARIO(Accept, FlagsOfAccept4, kConnections, accept::flag_nonblocking, accept::flag_close_on_exec,

@@ -61,7 +61,7 @@ SCENARIO(Accept, ClosedBeforeAccept, kConnections, accept::closed_before_accept,
     Step(client.Close());
     WaitQueued(listener, net, 1);
     AcceptResult accepted;
-    CHECK_REQUIREMENT(accept::closed_before_accept, AcceptSoon(listener.socket, &accepted));
+    CHECK_REQUIREMENT(accept::closed_before_accept, AcceptSoon(listener.socket, &accepted, InTurn(length > 0 ? 1 : 0)));
     Socket server = Must(std::move(accepted));
     bool ready = WaitReady(server, SP_IN);
     const Received received = ReceiveAll(server, payload);
@@ -98,7 +98,7 @@ SCENARIO(Accept, ResetBeforeAccept, kTcp.Waits(milliseconds(5)), accept::reset_b
     WaitQueued(listener, net, 1);
     Reset(client);
     AcceptResult accepted;
-    Outcome outcome = AcceptSoon(listener.socket, &accepted);
+    Outcome outcome = AcceptSoon(listener.socket, &accepted, InTurn(data ? 1 : 0));
     if (outcome.name() == "EAGAIN") outcome = Outcome(outcome::removed, outcome.detail());
     CHECK_REQUIREMENT(accept::reset_before_accept, outcome);
     CHECK_REQUIREMENT(accept::reset_before_accept_seen, outcome);
@@ -114,7 +114,7 @@ SCENARIO(Accept, ResetIsTold, kTcp.Waits(milliseconds(5)), accept::reset_address
     if (data) SendAll(client, Payload{14, 0, 100});
     WaitQueued(listener, net, 1);
     Reset(client);
-    AcceptResult accepted = listener.socket.Accept();
+    AcceptResult accepted = listener.socket.Accept(InTurn(data ? 1 : 0));
     const Address peer = accepted.peer.address;
     if (!accepted.ok()) {
       Host::Get().reporter().NotSupported("queued_reset", "a connection that was reset while it waited is not handed out");

@@ -29,7 +29,7 @@ SCENARIO(Accept, DescriptorLimit, kConnections.Needs({SP_CAP_HANDLE_LIMIT}), acc
   std::string order;
   {
     Limited limited(0);
-    for (int i = 0; i < 3; ++i) CHECK_REQUIREMENT(accept::descriptor_limit, listener.socket.Accept());
+    for (int i = 0; i < 3; ++i) CHECK_REQUIREMENT(accept::descriptor_limit, listener.socket.Accept(InTurn(i)));
     CHECK_REQUIREMENT(accept::descriptor_limit_ready, Readiness((Events(listener.socket, SP_IN) & SP_IN) != 0));
     // Room for one: closing something is enough.
     Step(spare.Close());
@@ -43,7 +43,7 @@ SCENARIO(Accept, DescriptorLimit, kConnections.Needs({SP_CAP_HANDLE_LIMIT}), acc
     CHECK_REQUIREMENT(accept::descriptor_limit, listener.socket.Accept());
   }
   for (int i = 0; i < 2; ++i) {
-    accepted.push_back(listener.socket.Accept());
+    accepted.push_back(listener.socket.Accept(InTurn(i)));
     order += accepted.back().ok() ? Told(accepted.back().socket) : Outcome(accepted.back()).name();
   }
   CHECK_REQUIREMENT(accept::descriptor_limit_all, Same(order, std::string("abc"), "accepted in the end"));
@@ -152,7 +152,7 @@ SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::thre
     threads.push_back(Spawn(fmt::format("acceptor {}", i), [&listener] {
       std::vector<std::string> told;
       while (told.size() <= kConnectionCount) {
-        AcceptResult accepted = listener.socket.Accept();
+        AcceptResult accepted = listener.socket.Accept(InTurn(static_cast<int64_t>(told.size())));
         told.push_back(accepted.ok() ? Told(accepted.socket, 4) : Outcome(accepted).name());
         if (!accepted.ok() || told.back() == "stop") break;
       }

@@ -17,10 +17,10 @@ struct Timed {
   bool ok;
 };
 
-Task<Timed> TimedAccept(Socket& listener, Nanoseconds expected) {
-  return Spawn("accept", [&listener, expected] {
+Task<Timed> TimedAccept(Socket& listener, Nanoseconds expected, const AcceptOptions& options = {}) {
+  return Spawn("accept", [&listener, expected, options] {
     const Stopwatch watch;
-    const AcceptResult accepted = listener.Accept();
+    const AcceptResult accepted = listener.Accept(options);
     return Timed{accepted, Timing(watch, expected), watch.Elapsed(), accepted.ok()};
   });
 }
@@ -40,11 +40,12 @@ SCENARIO(Accept, NonBlockingAndEmpty, kConnections, accept::nonblocking_empty, a
   Listener listener = ListenOn(net);
   Step(listener.socket.SetModes(SP_NONBLOCKING));
   CHECK_REQUIREMENT(accept::nonblocking_empty, AcceptSoon(listener.socket));
+  CHECK_REQUIREMENT(accept::nonblocking_empty, AcceptSoon(listener.socket, nullptr, InTurn(1)));
   std::vector<Socket> clients;
   for (int i = 1; i <= 2; ++i) clients.push_back(ConnectAndTell(listener, net, "x", i));
   AcceptResult first, second;
   CHECK_REQUIREMENT(accept::nonblocking_takes_waiting, AcceptSoon(listener.socket, &first));
-  CHECK_REQUIREMENT(accept::nonblocking_takes_waiting, AcceptSoon(listener.socket, &second));
+  CHECK_REQUIREMENT(accept::nonblocking_takes_waiting, AcceptSoon(listener.socket, &second, InTurn(1)));
   CHECK_REQUIREMENT(accept::nonblocking_drained, AcceptSoon(listener.socket));
 }
 
@@ -67,7 +68,7 @@ SCENARIO(Accept, BlocksUntilThereIsAConnection, kConnections.Needs({SP_CAP_THREA
          accept::blocks_until_connection) {
   Listener listener = ListenOn(net);
   for (int round = 0; round < 2; ++round) {
-    Task<AcceptResult> waiting = AcceptInThread(listener.socket);
+    Task<AcceptResult> waiting = AcceptInThread(listener.socket, InTurn(round));
     waiting.WaitBlocked();
     LetQuietTimePass(kQuiet);
     const bool waited = !waiting.Done();
@@ -104,7 +105,7 @@ SCENARIO(Accept, TimeoutEndsIt, kConnections.Waits(milliseconds(450)), accept::t
   const Nanoseconds limit = milliseconds(200);
   Step(listener.socket.SetDuration(SP_SO_RCVTIMEO, limit));
   for (const Requirement* timing : {&accept::timeout_duration, &accept::timeout_again}) {
-    Task<Timed> waiting = TimedAccept(listener.socket, limit);
+    Task<Timed> waiting = TimedAccept(listener.socket, limit, InTurn(timing == &accept::timeout_again ? 1 : 0));
     if (!waiting.DoneWithin(Patience())) {
       CHECK_REQUIREMENT(accept::timeout_ends_accept, outcome::still_blocked);
       return;
@@ -181,7 +182,7 @@ SCENARIO(Accept, Interrupted, kConnections.Needs({SP_CAP_THREADS, SP_CAP_SIGNALS
          accept::interrupted_again, accept::interrupted_loses_nothing) {
   Listener listener = ListenOn(net);
   for (const Requirement* requirement : {&accept::interrupted, &accept::interrupted_again}) {
-    Task<AcceptResult> waiting = AcceptInThread(listener.socket);
+    Task<AcceptResult> waiting = AcceptInThread(listener.socket, InTurn(requirement == &accept::interrupted ? 0 : 1));
     if (!waiting.WaitBlocked()) {
       CHECK_REQUIREMENT(*requirement, Settled(waiting));
       return;

@@ -21,6 +21,13 @@ Outcome Settled(Task<Value>& task, Value* value = nullptr) {
   return seen;
 }
 
+// accept and accept4 in turn: what holds for one holds for the other.
+inline AcceptOptions InTurn(int64_t number) {
+  AcceptOptions options;
+  options.form = static_cast<int32_t>(number & 1);
+  return options;
+}
+
 // Accepts in a thread of its own, for calls that a wrong implementation might never end.
 inline Task<AcceptResult> AcceptInThread(Socket& listener, const AcceptOptions& options = {}) {
   return Spawn("accept", [&listener, options] { return listener.Accept(options); });
