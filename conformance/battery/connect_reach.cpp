@@ -201,15 +201,16 @@ class WithoutFilePrivilege {
   }
 };
 
-// Connects to the listener on `path` with everything allowed and then with `forbid` done; nothing else differs.
+// Connects to the listener on `path` with everything allowed and then with `forbid` done; nothing else differs. The path
+// starts in the scenario's own directory, so that no permission above it matters.
 Outcome ConnectWhenForbidden(const Flavor& net, const std::string& path, const std::function<void()>& forbid) {
   namespace fs = std::filesystem;
+  fs::permissions(".", fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add);
   Listener listener;
   listener.socket = net.NewListening();
   listener.address = Address::Unix(path);
   static_cast<void>(Must(listener.socket.Bind(listener.address)));
   static_cast<void>(Must(listener.socket.Listen(4)));
-  fs::permissions(ScratchDirectory(), fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add);
   fs::permissions(path, fs::perms::all);
   {
     const WithoutFilePrivilege without;
@@ -228,14 +229,16 @@ Outcome ConnectWhenForbidden(const Flavor& net, const std::string& path, const s
 
 SCENARIO(Connect, NeedsPermissionToWriteThePath, kLocal, connect::unix_no_write_permission) {
   namespace fs = std::filesystem;
-  const std::string path = FreshPath();
+  fs::current_path(ScratchDirectory());
+  const std::string path = "s";
   const auto forbid = [&] { fs::permissions(path, fs::perms::owner_read | fs::perms::others_read); };
   CHECK_REQUIREMENT(connect::unix_no_write_permission, ConnectWhenForbidden(net, path, forbid));
 }
 
 SCENARIO(Connect, NeedsPermissionToSearchThePath, kLocal, connect::unix_no_search_permission) {
   namespace fs = std::filesystem;
-  const std::string directory = FreshPath();
+  fs::current_path(ScratchDirectory());
+  const std::string directory = "d";
   fs::create_directory(directory);
   fs::permissions(directory, fs::perms::all);
   const auto forbid = [&] { fs::permissions(directory, fs::perms::owner_read | fs::perms::others_read); };
