@@ -120,6 +120,48 @@ SCENARIO(Accept, StaleEvent, kConnections.Needs({SP_CAP_EPOLL}), accept::stale_e
   CHECK_REQUIREMENT(accept::stale_event, Readiness(none.value() != 0, none.text()));
 }
 
+SCENARIO(Accept, EachListenerHasItsQueue, kConnections, accept::own_queue) {
+  std::vector<Listener> listeners;
+  std::vector<Socket> clients;
+  for (int i = 0; i < 3; ++i) {
+    listeners.push_back(ListenOn(net));
+    Step(listeners.back().socket.SetModes(SP_NONBLOCKING));
+  }
+  // The last one gets the first connection, so that neither age nor order of the listeners can be what counts.
+  for (const std::size_t i : {std::size_t{2}, std::size_t{0}, std::size_t{1}}) {
+    clients.push_back(ConnectAndTell(listeners[i], net, std::string(1, static_cast<char>('a' + i))));
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    AcceptResult accepted = listeners[i].socket.Accept();
+    const std::string told = accepted.ok() ? Told(accepted.socket) : Outcome(accepted).name();
+    CHECK_REQUIREMENT(accept::own_queue,
+                      Same(told, std::string(1, static_cast<char>('a' + i)), "the connection that was made to it"));
+    const AcceptResult more = listeners[i].socket.Accept();
+    CHECK_REQUIREMENT(accept::own_queue, Holds(!more.ok(), "one more: " + more.text()));
+  }
+}
+
+SCENARIO(Accept, ReusedDescriptor, kConnections.Needs({SP_CAP_THREADS}).Waits(milliseconds(20)), accept::reused_descriptor) {
+  Listener old_one = ListenOn(net);
+  const Address old_address = old_one.address;
+  // The old listener's value is used after its close, as the waiting call does.
+  Socket borrowed = Socket::Borrowed(old_one.socket.handle());
+  Task<AcceptResult> waiting = AcceptInThread(borrowed);
+  waiting.WaitBlocked();
+  Step(old_one.socket.Close());
+  Listener new_one = ListenOn(net);
+  Socket client = ConnectAndTell(new_one, net, "n");
+  LetQuietTimePass(milliseconds(20));
+  AcceptResult accepted;
+  const Outcome outcome = AcceptSoon(new_one.socket, &accepted);
+  const std::string told = accepted.ok() ? Told(accepted.socket) : outcome.name();
+  CHECK_REQUIREMENT(accept::reused_descriptor, Same(told, std::string("n"), "accepted by the new listener"));
+  // Where the call that waits keeps the old listener alive, a connection ends it.
+  Socket last = net.NewConnecting(SP_NONBLOCKING);
+  static_cast<void>(last.Connect(old_address));
+  static_cast<void>(waiting.DoneWithin(seconds(1)));
+}
+
 SCENARIO(Accept, OneConnectionWakesOne, kConnections.Needs({SP_CAP_THREADS}).Waits(milliseconds(60)),
          accept::one_connection_wakes_one) {
   Listener listener = ListenOn(net);
