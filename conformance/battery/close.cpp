@@ -180,7 +180,6 @@ SCENARIO(Close, BothEndsAtTheSameTime, kConnections, close::simultaneous) {
     };
     auto one = Spawn("one", [&] { return end(pair.client); });
     auto other = Spawn("other", [&] { return end(pair.server); });
-    const Stopwatch watch;
     start.Open();
     CHECK_REQUIREMENT(close::simultaneous, one.Join());
     CHECK_REQUIREMENT(close::simultaneous, other.Join());

@@ -267,4 +267,23 @@ SCENARIO(Close, ByKill, kConnections.Needs({SP_CAP_PROCESSES}), close::killed) {
   CHECK_REQUIREMENT(close::killed, InGoodOrder(ReadToEnd(pair.server, payload)));
 }
 
+SCENARIO(Close, ByKillWithUnreadData, kTcp.Needs({SP_CAP_PROCESSES}), close::killed_unread) {
+  Pair pair = ConnectedPair(net);
+  SendAll(pair.server, Payload{1, 0, 1000});
+  MustArrive(pair.client, 1000);
+  auto child = Agent::Fork();
+  static_cast<void>(Must(pair.client.Close()));
+  child->Kill();
+  CHECK_REQUIREMENT(close::killed_unread, NextSeen(pair.server));
+}
+
+SCENARIO(Close, ByKillWithoutLinger, kTcp.Needs({SP_CAP_PROCESSES}), close::abort) {
+  Pair pair = ConnectedPair(net);
+  static_cast<void>(Must(pair.client.SetLinger(true, 0)));
+  auto child = Agent::Fork();
+  static_cast<void>(Must(pair.client.Close()));
+  child->Kill();
+  CHECK_REQUIREMENT(close::abort, NextSeen(pair.server));
+}
+
 }  // namespace sockproof

@@ -9,6 +9,10 @@ namespace {
 
 // Clock ticks and the rounding of timers, of which a time-out may be short.
 constexpr milliseconds kGrain{10};
+// Long against the retransmission time-out (some 200 ms on loopback), from which the clock of a user time-out may start
+// and below which the life of FIN-WAIT-2 is not cut: what a busy machine adds to that must stay far from the upper bound.
+constexpr milliseconds kUserTimeOut{1500};
+constexpr seconds kFinWait2{2};
 
 // Ends the connection in good order; `first` closes first and is left in TIME-WAIT.
 void EndInOrder(Socket& first, Socket& last) {
@@ -96,16 +100,16 @@ SCENARIO(Close, Linger2Default, kTcp4.Needs({SP_CAP_KNOBS}), close::linger2_defa
   CHECK_REQUIREMENT(close::linger2_default, Same(Must(socket.Get(SP_TCP_LINGER2)).integer, int64_t{23}, "set to zero"));
 }
 
-SCENARIO(Close, Linger2Ends, kTcp46.Waits(milliseconds(1050)), close::linger2_effect, close::linger2_effect_peer) {
+SCENARIO(Close, Linger2Ends, kTcp46.Waits(milliseconds(2050)), close::linger2_effect, close::linger2_effect_peer) {
   Pair pair = BoundClientPair(net);
   const Address address = pair.client.LocalAddress();
-  static_cast<void>(Must(pair.client.Set(SP_TCP_LINGER2, 1)));
+  static_cast<void>(Must(pair.client.Set(SP_TCP_LINGER2, kFinWait2.count())));
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_WR)));
   MustEnd(pair.server);
   const Stopwatch watch;
   static_cast<void>(Must(pair.client.Close()));
   WaitUntil([&] { return TryBind(net, address).ok(); }, Patience(), "the address to be free");
-  CHECK_REQUIREMENT(close::linger2_effect, Timing(watch, seconds(1), kGrain));
+  CHECK_REQUIREMENT(close::linger2_effect, Timing(watch, kFinWait2, kGrain));
   const Result first = pair.server.SendBytes("late");
   if (first.ok()) BreaksOff(pair.server);
   CHECK_REQUIREMENT(close::linger2_effect_peer, first.ok() ? pair.server.SendBytes("later") : first);
@@ -174,39 +178,39 @@ SCENARIO(Close, UserTimeOutOption, kTcp, close::user_timeout_option, close::user
   }
 }
 
-SCENARIO(Close, UserTimeOutUnacknowledged, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milliseconds(1450)),
+SCENARIO(Close, UserTimeOutUnacknowledged, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milliseconds(1950)),
          close::user_timeout_unacknowledged, close::timeout_error, close::timeout_readiness) {
   Pair pair = ConnectedPair(net);
-  static_cast<void>(Must(pair.client.Set(SP_TCP_USER_TIMEOUT, 1000)));
+  static_cast<void>(Must(pair.client.Set(SP_TCP_USER_TIMEOUT, kUserTimeOut.count())));
   const Silence deaf(pair.server);
   const Stopwatch watch;
   static_cast<void>(Must(pair.client.SendBytes("anybody there?")));
-  const Ending ending = WatchEnding(pair.client, watch, seconds(1));
+  const Ending ending = WatchEnding(pair.client, watch, kUserTimeOut);
   CHECK_REQUIREMENT(close::user_timeout_unacknowledged, ending.time);
   CHECK_REQUIREMENT(close::timeout_error, ending.error);
   CHECK_REQUIREMENT(close::timeout_readiness, ending.readiness);
 }
 
-SCENARIO(Close, UserTimeOutClosedWindow, kTcp46.Waits(milliseconds(1500)), close::user_timeout_window, close::timeout_error,
+SCENARIO(Close, UserTimeOutClosedWindow, kTcp46.Waits(milliseconds(2000)), close::user_timeout_window, close::timeout_error,
          close::timeout_readiness) {
   Pair pair = NarrowPair(net);
-  static_cast<void>(Must(pair.client.Set(SP_TCP_USER_TIMEOUT, 1000)));
+  static_cast<void>(Must(pair.client.Set(SP_TCP_USER_TIMEOUT, kUserTimeOut.count())));
   const Stopwatch watch;
   FillSendPath(pair.client);
-  const Ending ending = WatchEnding(pair.client, watch, seconds(1));
+  const Ending ending = WatchEnding(pair.client, watch, kUserTimeOut);
   CHECK_REQUIREMENT(close::user_timeout_window, ending.time);
   CHECK_REQUIREMENT(close::timeout_error, ending.error);
   CHECK_REQUIREMENT(close::timeout_readiness, ending.readiness);
 }
 
-SCENARIO(Close, UserTimeOutOfAFin, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milliseconds(1450)), close::user_timeout_fin,
+SCENARIO(Close, UserTimeOutOfAFin, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milliseconds(1950)), close::user_timeout_fin,
          close::timeout_error, close::timeout_readiness) {
   Pair pair = ConnectedPair(net);
-  static_cast<void>(Must(pair.client.Set(SP_TCP_USER_TIMEOUT, 1000)));
+  static_cast<void>(Must(pair.client.Set(SP_TCP_USER_TIMEOUT, kUserTimeOut.count())));
   const Silence deaf(pair.server);
   const Stopwatch watch;
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_WR)));
-  const Ending ending = WatchEnding(pair.client, watch, seconds(1));
+  const Ending ending = WatchEnding(pair.client, watch, kUserTimeOut);
   CHECK_REQUIREMENT(close::user_timeout_fin, ending.time);
   CHECK_REQUIREMENT(close::timeout_error, ending.error);
   CHECK_REQUIREMENT(close::timeout_readiness, ending.readiness);
