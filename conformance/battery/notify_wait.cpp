@@ -66,7 +66,7 @@ SCENARIO(Notify, TheSocketsOwnModeAndLimitsDoNotMatter, kConnections.Waits(milli
   }
 }
 
-SCENARIO(Notify, NoTimeAndNoLimit, kConnections, notify::no_time, notify::no_limit) {
+SCENARIO(Notify, NoTimeAndNoLimit, kConnections.Waits(milliseconds(250)), notify::no_time, notify::no_limit) {
   Listener listener = ListenOn(net);
   for (const int32_t way : EveryWay()) {
     Watcher watcher(way);
@@ -77,7 +77,7 @@ SCENARIO(Notify, NoTimeAndNoLimit, kConnections, notify::no_time, notify::no_lim
     static_cast<void>(look.Join());
   }
   Waiters waiters(EveryWay(), listener.socket, SP_IN);
-  LetQuietTimePass(milliseconds(50));
+  LetQuietTimePass(milliseconds(250));
   for (auto& one : waiters.all) {
     CHECK_REQUIREMENT(notify::no_limit,
                       Outcome(one->task.Done() ? outcome::returned : outcome::still_blocked, WayName(one->way)));
@@ -137,14 +137,18 @@ SCENARIO(Notify, ClosingDoesNotEndTheWait, kConnections.Waits(milliseconds(240))
 SCENARIO(Notify, ATimeOutThatCannotBeOneIsRefused, kTcp4, notify::bad_time_out, notify::bad_time_out_ppoll) {
   Listener listener = ListenOn(net);
   const auto wait = [&](int32_t way) {
-    Watcher watcher(way);
-    Step(watcher.Add(listener.socket, SP_IN));
-    sp_event events[4] = {};
-    sp_watch_wait_args args{};
-    args.timeout_kind = 1;
-    args.capacity = 4;
-    args.events = events;
-    return Outcome(watcher.WaitWith(args)).With(WayName(way));
+    // In a thread: taken for 'no limit', it would never end.
+    Task<Result> task = Spawn("wait", [&listener, way] {
+      Watcher watcher(way);
+      Step(watcher.Add(listener.socket, SP_IN));
+      sp_event events[4] = {};
+      sp_watch_wait_args args{};
+      args.timeout_kind = 1;
+      args.capacity = 4;
+      args.events = events;
+      return watcher.WaitWith(args);
+    });
+    return Settled(task).With(WayName(way));
   };
   for (const int32_t way : SelectWays()) CHECK_REQUIREMENT(notify::bad_time_out, wait(way));
   for (const int32_t way : Ways({SP_PPOLL})) CHECK_REQUIREMENT(notify::bad_time_out_ppoll, wait(way));

@@ -81,6 +81,13 @@ bool Ready(int descriptor, int milliseconds) {
   return returned > 0;
 }
 
+// Has it got a peer? Asked beside poll, so that no one call's fault makes a stack look as if it could not be silenced.
+bool Connected(int descriptor) {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof peer;
+  return ::getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
+}
+
 std::int32_t Silence(void* self, sp_handle socket, std::int32_t on) {
   Adapter& adapter = *Self(self);
   int descriptor = -1;
@@ -133,7 +140,8 @@ std::string ProbeSilence(Adapter& adapter) {
   if (!Begin(lost.get(), silent)) return because("a connection to a silenced listener failed at once");
   // How long is long enough to see that nothing comes? Longer than a connection takes that began later.
   if (!Begin(made.get(), open) || !Ready(made.get(), 2000)) return "a connection on 127.0.0.1 takes over 2 s";
-  if (Ready(lost.get(), 20)) return "SO_ATTACH_FILTER is accepted but does not drop what arrives for a listener";
+  if (Ready(lost.get(), 20) && Connected(lost.get()))
+    return "SO_ATTACH_FILTER is accepted but does not drop what arrives for a listener";
   return {};
 }
 
