@@ -34,7 +34,7 @@ Outcome Offers(Listener& listener, Nanoseconds quiet = kQuiet) {
 }
 
 Outcome Arrives(Socket& server, const Payload& payload) {
-  const Received received = ReceiveAll(server, payload);
+  const Received received = ReceivePatiently(server, payload);
   if (received.Complete(payload)) return outcome::intact;
   return Outcome(outcome::damaged, fmt::format("{} of {} bytes, then {}; {}", received.bytes, payload.length, received.end.name(),
                                                received.difference));
@@ -135,7 +135,6 @@ SCENARIO(Deferred, DataIsIntact, kTcp, deferred::data_intact) {
       if (part.second > 0) SendAll(client, Payload{31, part.first, part.second});
     });
     Socket server = AcceptNext(listener.socket);
-    static_cast<void>(Must(server.SetDuration(SP_SO_RCVTIMEO, Patience())));
     CHECK_REQUIREMENT(deferred::data_intact, Arrives(server, Payload{31, 0, part.first + part.second}));
     sending.Join();
   }

@@ -36,6 +36,9 @@ inline Attempt TryToConnect(const Address& address, const Flavor& net, Nanosecon
     LetQuietTimePass(kQuiet);
   }
   attempt.state = ConnectState(attempt.socket);
+  if (result.ok() && !attempt.in()) {
+    attempt.state = Outcome(outcome::violated, "connect succeeded, and the socket is " + attempt.state.name());
+  }
   return attempt;
 }
 
@@ -132,8 +135,10 @@ inline std::vector<Socket> AcceptAll(Socket& listener, Where where = SOCKPROOF_H
   return accepted;
 }
 
-// The next connection, which must come.
+// The next connection, which must come. Leaves the listener non-blocking: one that is ready and has nothing to hand out ends
+// the scenario, and does not hang it.
 inline Socket AcceptNext(Socket& listener, Where where = SOCKPROOF_HERE) {
+  static_cast<void>(Must(listener.SetModes(SP_NONBLOCKING), where));
   MustBeReady(listener, SP_IN, where);
   return Must(listener.Accept(), where);
 }
@@ -154,6 +159,13 @@ inline bool Exchange(Socket& a, Socket& b, std::size_t length = 100) {
     return true;
   };
   return one_way(a, b, 11) && one_way(b, a, 13);
+}
+
+// Receives all of it, and gives up when nothing has come for Patience().
+inline Received ReceivePatiently(Socket& socket, const Payload& payload, Where where = SOCKPROOF_HERE) {
+  static_cast<void>(Must(socket.SetModes(0, SP_NONBLOCKING), where));
+  static_cast<void>(Must(socket.SetDuration(SP_SO_RCVTIMEO, Patience()), where));
+  return ReceiveAll(socket, payload);
 }
 
 // How many get in before anybody accepts.

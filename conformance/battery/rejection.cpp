@@ -50,9 +50,7 @@ Pair Aborted(const Flavor& net, Where where = SOCKPROOF_HERE) {
 
 // The farewell, and what comes behind it.
 Outcome FarewellOf(Socket& client, const Payload& farewell) {
-  static_cast<void>(Must(client.SetModes(0, SP_NONBLOCKING)));
-  static_cast<void>(Must(client.SetDuration(SP_SO_RCVTIMEO, Patience())));
-  const Received received = ReceiveAll(client, farewell);
+  const Received received = ReceivePatiently(client, farewell);
   const std::string detail = fmt::format("{} of {} bytes; {}", received.bytes, farewell.length, received.difference);
   if (!received.difference.empty()) return Outcome(outcome::violated, detail);
   const Outcome end = received.Complete(farewell) ? client.Recv(1).Seen() : received.end;
@@ -213,8 +211,8 @@ SCENARIO(Rejection, ShutdownWrite, kConnections, rejection::shutdown_write, reje
   const Payload payload{43, 0, 500};
   bool carried = true;
   for (int i = 0; i < 3 && carried; ++i) {
-    carried =
-        pair.client.Send(payload).ok() && WaitReady(pair.server, SP_IN) && ReceiveAll(pair.server, payload).Complete(payload);
+    carried = pair.client.Send(payload).ok() && WaitReady(pair.server, SP_IN) &&
+              ReceivePatiently(pair.server, payload).Complete(payload);
   }
   CHECK_REQUIREMENT(rejection::shutdown_write_half,
                     Carries(carried, "from the client, after the server has shut down its sending side"));
@@ -226,7 +224,7 @@ SCENARIO(Rejection, ShutdownRead, kTcp.Waits(milliseconds(50)), rejection::shutd
   CHECK_REQUIREMENT(rejection::shutdown_read, HearsNothing(pair.client));
   const Payload payload{44, 0, 500};
   SendAll(pair.server, payload);
-  const bool carried = WaitReady(pair.client, SP_IN) && ReceiveAll(pair.client, payload).Complete(payload);
+  const bool carried = WaitReady(pair.client, SP_IN) && ReceivePatiently(pair.client, payload).Complete(payload);
   CHECK_REQUIREMENT(rejection::shutdown_read_server_sends,
                     Carries(carried, "from the server, after it has shut down its receiving side"));
 }
@@ -236,7 +234,7 @@ SCENARIO(Rejection, ShutdownReadLocal, kLocal, rejection::shutdown_read_local, r
   static_cast<void>(Must(pair.server.Shutdown(SP_SHUT_RD)));
   const Payload payload{44, 0, 500};
   SendAll(pair.server, payload);
-  const bool carried = WaitReady(pair.client, SP_IN) && ReceiveAll(pair.client, payload).Complete(payload);
+  const bool carried = WaitReady(pair.client, SP_IN) && ReceivePatiently(pair.client, payload).Complete(payload);
   CHECK_REQUIREMENT(rejection::shutdown_read_server_sends,
                     Carries(carried, "from the server, after it has shut down its receiving side"));
   CHECK_REQUIREMENT(rejection::shutdown_read_local, pair.client.SendBytes("x"));
