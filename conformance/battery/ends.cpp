@@ -121,6 +121,12 @@ void MustEnd(Socket& socket, Where where) {
   if (seen.name() != outcome::end_of_stream.text) Host::Get().reporter().StepFailed(where, "the end of the stream", seen);
 }
 
+Outcome WouldNotWait(const Socket& socket, uint32_t event, int32_t mechanism) {
+  const uint32_t seen = Events(socket, event, Nanoseconds(0), mechanism);
+  const bool ready = (seen & (mechanism == SP_POLL ? event | SP_ERR | SP_HUP : event)) != 0;
+  return Outcome(ready ? outcome::ready : outcome::not_ready, fmt::format("events {:#x} where {:#x} was asked for", seen, event));
+}
+
 bool BreaksOff(Socket& socket) { return Events(socket, 0, Patience()) != 0; }
 
 Outcome AtOnce(Task<Result>& call, const Stopwatch& watch, Nanoseconds limit) {

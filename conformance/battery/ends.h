@@ -50,6 +50,10 @@ void MustReach(Socket& socket, int64_t state, Where where = SOCKPROOF_HERE);
 // Reads until the end of the stream, which must come.
 void MustEnd(Socket& socket, Where where = SOCKPROOF_HERE);
 
+// Whether a call for which `event` (SP_IN or SP_OUT) stands would not wait, as select and poll each say it. poll may say so by an
+// error or a hang-up as well.
+Outcome WouldNotWait(const Socket& socket, uint32_t event, int32_t mechanism);
+
 // Waits until poll reports an error or a hang-up of the socket; false if none comes within Patience().
 bool BreaksOff(Socket& socket);
 
