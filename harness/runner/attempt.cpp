@@ -57,6 +57,7 @@ std::vector<std::string> Attempt::arguments() const {
   arguments.push_back("--provider=" + facts.target.provider);
   arguments.push_back("--profile=" + facts.target.profile);
   arguments.push_back("--gtest_filter=" + scenario_.name);
+  arguments.push_back("--seed=" + std::to_string(facts.seed));
   if (facts.selftest) arguments.push_back("--selftest");
   return arguments;
 }
@@ -183,10 +184,13 @@ void Attempt::finish() {
   }
   outcome_.judgement = judge(scenario_, evidence, workshop_.facts.target.deviations, workshop_.facts.strict);
   outcome_.output_tail = output_.tail();
-  if (evidence.records.trace) {
+  const bool went_well = outcome_.judgement.verdict == Verdict::passed || outcome_.judgement.verdict == Verdict::observed;
+  if (went_well && task_.repeat > 0) {
+    // One trace of a scenario that went well shows what it does; hundreds of repeats would only fill the disk.
+  } else if (evidence.records.trace) {
     outcome_.trace = (*evidence.records.trace)["lines"].get<std::vector<std::string>>();
     outcome_.trace_dropped = (*evidence.records.trace)["dropped"].get<std::int64_t>();
-  } else if (outcome_.judgement.verdict != Verdict::passed && outcome_.judgement.verdict != Verdict::observed) {
+  } else if (!went_well) {
     outcome_.trace = read_trace_ring((directory_ / "trace").string(), kTraceLines);
   }
   const bool died = evidence.limit != Limit::none || evidence.records.signal || evidence.exit.signal != 0;

@@ -60,7 +60,7 @@ std::optional<Options> read_options(int argc, char** argv) {
       app.add_option("--jobs,-j", jobs, "processes that may use a core at once (default: the cores)")->check(CLI::Range(1, 4096));
   auto* repeat_option =
       app.add_option("--repeat", repeat, "run everything N times; differing verdicts are flaky")->check(CLI::Range(1, 1000000));
-  auto* seed_option = app.add_option("--seed", seed, "handed to the battery as SOCKPROOF_SEED");
+  auto* seed_option = app.add_option("--seed", seed, "for what a provider draws by lot (default: 1)");
   app.add_flag("--strict", options.strict, "a SHOULD that fails is unexpected");
   auto* output_option = app.add_option("--output", output, "directory for results.jsonl");
   auto* resume_option = app.add_option("--resume", resume, "finish the run in this directory")->check(CLI::ExistingDirectory);

@@ -53,12 +53,30 @@ json provider_digest(const std::string& provider) {
 std::string replay_command(const RunFacts& facts, const Scenario& scenario) {
   std::string command = fmt::format("./sockproof run {}", quote_word(facts.target.name));
   command += fmt::format(" --filter {}", quote_word(scenario.name));
-  if (facts.launcher_replaced)
-    command += fmt::format(" --launcher {}", quote_word(facts.target.launcher));
+  if (facts.launcher_replaced) command += fmt::format(" --launcher {}", quote_word(facts.target.launcher));
   if (facts.target_path.empty() && facts.target.profile != "linux")
     command += fmt::format(" --profile {}", quote_word(facts.target.profile));
   if (facts.seed != 1) command += fmt::format(" --seed {}", facts.seed);
   return command;
+}
+
+// One name or a list of them.
+json texts_in(const json& object, const char* key) {
+  json texts = json::array();
+  if (!object.is_object() || !object.contains(key)) return texts;
+  if (object[key].is_string() && object[key] != "") texts.push_back(object[key]);
+  if (object[key].is_array())
+    for (const json& text : object[key])
+      if (text.is_string()) texts.push_back(text);
+  return texts;
+}
+
+// The implementation's own code as one value, however the battery wraps it.
+json native_code(const json& check) {
+  if (!check.contains("native")) return nullptr;
+  const json& native = check["native"];
+  if (native.is_object() && native.contains("code") && native["code"].is_number_integer()) return native["code"];
+  return native.is_number_integer() || native.is_string() ? native : json(nullptr);
 }
 
 }  // namespace
@@ -67,10 +85,6 @@ json run_record(const RunFacts& facts) {
   const json& info = facts.info;
   const json build = info.is_object() && info.contains("build") ? info["build"] : json::object();
   const json provider = info.is_object() && info.contains("provider") ? info["provider"] : json::object();
-  json capabilities = json::array();
-  if (info.is_object() && info.contains("capabilities") && info["capabilities"].is_array())
-    for (const json& capability : info["capabilities"])
-      if (capability.is_string()) capabilities.push_back(capability);
   json shard = nullptr;
   if (facts.shard.total > 1) shard = {{"total", facts.shard.total}, {"index", facts.shard.index}};
   return {
@@ -102,8 +116,8 @@ json run_record(const RunFacts& facts) {
        {{"compiler", text_in(build, "compiler")},
         {"type", text_in(build, "type")},
         {"flags", text_in(build, "flags")},
-        {"sanitizers", text_in(build, "sanitizers")}}},
-      {"capabilities", capabilities},
+        {"sanitizers", texts_in(build, "sanitizers")}}},
+      {"capabilities", texts_in(info, "capabilities")},
       {"battery", {{"path", facts.battery_path}, {"sha256", facts.battery_digest}}},
       {"filter", facts.filter},
       {"shard", shard},
@@ -145,7 +159,7 @@ std::vector<json> scenario_records(const RunFacts& facts, const Outcome& outcome
                        {"repeat", outcome.repeat},
                        {"requirement", check["requirement"]},
                        {"outcome", check["outcome"]},
-                       {"native", check.contains("native") ? check["native"] : json(nullptr)},
+                       {"native", native_code(check)},
                        {"allowed", check.contains("allowed") ? check["allowed"] : json::array()},
                        {"level", level},
                        {"verdict", check["verdict"]},
@@ -226,7 +240,8 @@ std::map<std::string, Tally::Folded> Tally::folded() const {
   return all;
 }
 
-json Tally::summary(std::int64_t wall_ms, std::size_t expected_results, bool interrupted, unsigned resumed) const {
+json Tally::summary(std::int64_t wall_ms, std::int64_t runner_us, std::size_t expected_results, bool interrupted,
+                    unsigned resumed) const {
   json counts = json::object();
   for (int i = 0; i < kVerdicts; ++i) counts[std::string(name_of(static_cast<Verdict>(i)))] = 0;
   json unexpected = json::array();
@@ -261,6 +276,7 @@ json Tally::summary(std::int64_t wall_ms, std::size_t expected_results, bool int
           {"flaky", flaky},
           {"wall_ms", wall_ms},
           {"cpu_ms", rounded(cpu_ms_)},
+          {"runner_cpu_ms", rounded(milliseconds(runner_us))},
           {"longest_ms", rounded(longest_ms_)},
           {"wall_over_bound", bound > 0 ? json(rounded(static_cast<double>(wall_ms) / bound)) : json(nullptr)},
           {"wall_ms_per_result",

@@ -81,8 +81,10 @@ class Tally {
   std::map<std::string, Folded> folded() const;
   std::size_t results() const { return results_; }
 
-  /// `expected_results` is scenarios times repeats; fewer than that is an interrupted run.
-  nlohmann::json summary(std::int64_t wall_ms, std::size_t expected_results, bool interrupted, unsigned resumed) const;
+  /// `runner_us` is the processor time of the runner itself. `expected_results` is scenarios times repeats; fewer than that is an
+  /// interrupted run.
+  nlohmann::json summary(std::int64_t wall_ms, std::int64_t runner_us, std::size_t expected_results, bool interrupted,
+                         unsigned resumed) const;
 
  private:
   struct Entry {

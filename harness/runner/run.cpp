@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,20 +38,27 @@ using std::chrono::steady_clock;
 
 // Waiting costs a process memory and a place, no core.
 constexpr unsigned kWaitingForEachJob = 32;
-constexpr auto kSampling = std::chrono::milliseconds(2);
+constexpr auto kSampling = std::chrono::milliseconds(1);
 
-// Short, because AF_UNIX addresses hold 108 bytes with everything in them.
+// Short, because AF_UNIX addresses hold 108 bytes with everything in them. In memory where that is possible: a directory for
+// each scenario, made and removed, is work for a disk. A launcher may show its program another /dev/shm than ours.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
+  explicit TemporaryDirectory(bool launched) {
     const char* wish = ::getenv("TMPDIR");
-    for (std::string base : {std::string(wish != nullptr && std::strlen(wish) <= 32 ? wish : "/tmp"), std::string("/tmp")}) {
-      std::string name = base + "/sp.XXXXXX";
+    std::vector<std::string> places;
+    if (wish != nullptr && *wish != '\0' && std::strlen(wish) <= 32)
+      places.emplace_back(wish);
+    else if (!launched)
+      places.emplace_back("/dev/shm");
+    places.emplace_back("/tmp");
+    for (const std::string& place : places) {
+      std::string name = place + "/sp.XXXXXX";
       if (::mkdtemp(name.data()) == nullptr) continue;
       path_ = name;
       return;
     }
-    throw Failure(fmt::format("cannot make a temporary directory: {}", std::strerror(errno)));
+    throw Failure(fmt::format("cannot make a temporary directory in {}: {}", places.back(), std::strerror(errno)));
   }
   ~TemporaryDirectory() {
     std::error_code ignored;
@@ -72,6 +80,7 @@ class Engine {
         sink_(sink),
         tally_(tally),
         progress_(progress),
+        temporary_(!plan.facts.launcher.empty()),
         mark_(fmt::format("SOCKPROOF_RUN={}.{:x}", ::getpid(), steady_clock::now().time_since_epoch().count())),
         guardian_(mark_, temporary_.path()),
         children_(context_),
@@ -94,7 +103,7 @@ class Engine {
     std::map<std::string, std::string> environment = plan.facts.target.environment;
     environment["SOCKPROOF_RUN"] = mark_.substr(mark_.find('=') + 1);
     environment["SOCKPROOF_RUNNER"] = "1";  // somebody takes the stacks of a crash: the battery waits for that
-    environment["SOCKPROOF_SEED"] = std::to_string(plan.facts.seed);
+    environment["SOCKPROOF_TIMEOUT_SCALE"] = fmt::format("{}", plan.facts.timeout_scale);
     environment["SOCKPROOF_ISOLATION"] = name_of(plan.facts.isolation.isolation);
     // Every attempt adds its own.
     environment["TMPDIR"] = "";
@@ -226,6 +235,16 @@ class Engine {
 
 }  // namespace
 
+namespace {
+
+std::int64_t own_processor_us() {
+  rusage use{};
+  ::getrusage(RUSAGE_SELF, &use);
+  return (std::int64_t{use.ru_utime.tv_sec} + use.ru_stime.tv_sec) * 1'000'000 + use.ru_utime.tv_usec + use.ru_stime.tv_usec;
+}
+
+}  // namespace
+
 int run(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);
   Plan plan = make_plan(options);
@@ -274,15 +293,17 @@ int run(const Options& options) {
 
   Progress progress(options.stream, tasks.size());
   const auto began = steady_clock::now();
+  const std::int64_t own_before_us = own_processor_us();
   bool whole = true;
   if (!tasks.empty()) {
     Engine engine(options, plan, sink, tally, progress);
     whole = engine.go(tasks);
   }
+  const std::int64_t own_us = own_processor_us() - own_before_us;
   const auto wall = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - began).count();
   progress.end();
 
-  const json summary = tally.summary(wall, plan.scenarios.size() * plan.facts.repeat, !whole, resumed);
+  const json summary = tally.summary(wall, own_us, plan.scenarios.size() * plan.facts.repeat, !whole, resumed);
   const bool already_there = plan.earlier && plan.earlier->complete && tasks.empty();
   if (!already_there) sink.write({summary});
   if (options.format == Format::failures) {

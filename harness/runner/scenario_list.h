@@ -22,6 +22,9 @@ struct Scenario {
   std::int64_t limit_ms = 0;  ///< after this it counts as hung
 };
 
+/// The area of what every call promises: these requirements may turn up in any scenario.
+inline constexpr std::string_view kPromises = "contract.";
+
 struct RequirementEntry {
   std::string id;
   std::string area;

@@ -35,6 +35,7 @@ void say(const std::string& record) {
 }
 
 std::string scenario_name;
+std::vector<std::string> arguments;  // as the program was called
 
 void begin() {
   say("{\"record\":\"begin\",\"scenario\":" + quoted(scenario_name) + ",\"pid\":" + std::to_string(::getpid()) + "}");
@@ -271,11 +272,11 @@ const std::vector<Fake>& fakes() {
        }},
       {"Env.Tells", 0, 5000, false,
        [] {
-         for (const char* name :
-              {"SOCKPROOF_ISOLATION", "SOCKPROOF_TMPDIR", "TMPDIR", "SOCKPROOF_SEED", "GTEST_SHARD_INDEX", "FAKE_VARIABLE"}) {
+         for (const char* name : {"SOCKPROOF_ISOLATION", "SOCKPROOF_TMPDIR", "TMPDIR", "GTEST_SHARD_INDEX", "FAKE_VARIABLE"}) {
            const char* value = std::getenv(name);
            std::printf("%s=%s\n", name, value != nullptr ? value : "(unset)");
          }
+         for (const std::string& argument : arguments) std::puts(argument.c_str());
          struct stat status {};
          const bool there = ::stat(std::getenv("SOCKPROOF_TMPDIR"), &status) == 0 && S_ISDIR(status.st_mode);
          std::printf("directory=%s\n", there ? "yes" : "no");
@@ -383,6 +384,7 @@ int main(int argc, char** argv) {
         "\"provider\":{\"name\":\"fake\",\"version\":\"1\"},\"capabilities\":[\"ipv6\"]}");
     return 0;
   }
+  arguments.assign(argv + 1, argv + argc);
   const std::string wanted = argument(argc, argv, "--gtest_filter=");
   for (const Fake& fake : fakes())
     for (const std::string& family : families())

@@ -115,7 +115,7 @@ TEST_F(Run, GivesEachScenarioACleanStart) {
                {{"FAKE_VARIABLE", "x"}, {"GTEST_SHARD_STATUS_FILE", ""}});
   const std::string said = scenario("Env.Tells/inet")["output_tail"];
   EXPECT_NE(said.find("SOCKPROOF_ISOLATION=none\n"), std::string::npos) << said;
-  EXPECT_NE(said.find("SOCKPROOF_SEED=77\n"), std::string::npos);
+  EXPECT_NE(said.find("--seed=77\n"), std::string::npos);
   EXPECT_NE(said.find("FAKE_VARIABLE=x\n"), std::string::npos);
   EXPECT_NE(said.find("GTEST_SHARD_INDEX=(unset)\n"), std::string::npos);
   EXPECT_NE(said.find("directory=yes\n"), std::string::npos);

@@ -26,7 +26,8 @@ Evidence ended(const std::string& verdict, std::vector<json> checks) {
   Evidence evidence;
   evidence.records.begun = true;
   evidence.records.checks = std::move(checks);
-  evidence.records.end = json{{"scenario", scenario().name}, {"verdict", verdict}, {"level", nullptr}, {"detail", ""}};
+  evidence.records.end =
+      json{{"scenario", scenario().name}, {"verdict", verdict}, {"level", nullptr}, {"declared", json::array()}, {"detail", ""}};
   return evidence;
 }
 
@@ -56,6 +57,19 @@ TEST(Judge, PassesOnlyWithEverythingChecked) {
   Evidence undeclared = passing();
   undeclared.records.checks.push_back(check("backlog.other", "exact", "passed"));
   EXPECT_EQ(judge_one(undeclared).reason, "checked 'backlog.other', which it does not declare");
+}
+
+TEST(Judge, TakesABrokenPromiseInAnyScenario) {
+  Evidence evidence = passing();
+  (*evidence.records.end)["verdict"] = "failed";
+  evidence.records.checks.push_back(check("contract.handles_released", "violated", "failed"));
+  EXPECT_EQ(judge_one(evidence).verdict, Verdict::harness_error) << "not declared at all";
+  (*evidence.records.end)["declared"] = {"backlog.capacity", "backlog.order", "contract.handles_released"};
+  EXPECT_EQ(judge_one(evidence).verdict, Verdict::failed);
+  EXPECT_EQ(judge_one(evidence, {known("violated", "contract.handles_released")}).verdict, Verdict::known_deviation);
+  evidence.records.checks.push_back(check("backlog.other", "exact", "passed"));
+  (*evidence.records.end)["declared"].push_back("backlog.other");
+  EXPECT_EQ(judge_one(evidence).verdict, Verdict::harness_error) << "any other requirement is declared in the list";
 }
 
 TEST(Judge, SaysWhatFailed) {
