@@ -163,7 +163,11 @@ SCENARIO(Closing, ManyQueuedClients, kConnections, closing::many_queued) {
   std::vector<Socket> clients;
   for (int i = 0; i < 64; ++i) clients.push_back(ConnectTo(listener, net));
   static_cast<void>(Must(listener.socket.Close()));
-  for (Socket& client : clients) CHECK_REQUIREMENT(closing::many_queued, Ending(client));
+  for (Socket& client : clients) {
+    const Outcome ending = Ending(client);
+    CHECK_REQUIREMENT(closing::many_queued, ending);
+    if (ending.name() == "pending") break;  // each takes all the patience there is: one is enough
+  }
 }
 
 SCENARIO(Closing, ShutdownWithQueuedClients, kTcp, closing::queued_shutdown) {
@@ -211,7 +215,9 @@ void CheckHalfOpen(const Flavor& net, const Requirement& requirement, bool close
   static_cast<void>(close ? listener.socket.Close() : listener.socket.Shutdown(SP_SHUT_RD));
   for (Attempt& client : clients) {
     static_cast<void>(client.socket.SendBytes("too late"));
-    CHECK_REQUIREMENT(requirement, Ending(client.socket));
+    const Outcome ending = Ending(client.socket);
+    CHECK_REQUIREMENT(requirement, ending);
+    if (ending.name() == "pending") break;
   }
 }
 
