@@ -30,7 +30,8 @@ Outcome TurnedDown(const Result& result) { return Holds(!result.ok() && result.e
 
 }  // namespace
 
-SCENARIO(Connect, MakesAConnection, kConnections, connect::completes, connect::peer_name, connect::names_agree) {
+SCENARIO(Connect, MakesAConnection, kConnections.Waits(milliseconds(20)), connect::completes, connect::peer_name,
+         connect::names_agree, connect::one_connection) {
   Listener listener = ListenOn(net);
   Socket client = net.NewConnecting();
   CHECK_REQUIREMENT(connect::completes, client.Connect(listener.address));
@@ -43,6 +44,9 @@ SCENARIO(Connect, MakesAConnection, kConnections, connect::completes, connect::p
                                                       "the client's address as the server sees it"));
   CHECK_REQUIREMENT(connect::names_agree, SameAddress(Must(server.LocalName()), SeenByListener(net, peer),
                                                       "the server's address as the client sees it"));
+  CHECK_REQUIREMENT(connect::one_connection, Exchange(client, server));
+  LetQuietTimePass(milliseconds(20));
+  CHECK_REQUIREMENT(connect::one_connection, Holds(Events(listener.socket, SP_IN) == 0, "no second connection came"));
 }
 
 SCENARIO(Connect, RefusesWhatIsNoSocket, kConnections, connect::bad_handle, connect::not_socket) {

@@ -65,7 +65,7 @@ const Over kBothProtocols = kDualOnly.Needs({SP_CAP_INET, SP_CAP_INET6});
 
 }  // namespace
 
-SCENARIO(Connect, EveryPairOfAddresses, kBothProtocols, connect::reaches_listener, connect::misses_listener) {
+SCENARIO(Connect, EveryPairOfAddresses, kBothProtocols, connect::reaches_listener, connect::misses_listener, connect::peer_name) {
   for (const ListenerKind& kind : ListenerKinds()) {
     Listener listener = ListenOnKind(kind);
     for (const ConnectorKind& connector : ConnectorKinds()) {
@@ -75,6 +75,9 @@ SCENARIO(Connect, EveryPairOfAddresses, kBothProtocols, connect::reaches_listene
       CHECK_REQUIREMENT(covered ? connect::reaches_listener : connect::misses_listener,
                         Outcome(result).With(fmt::format("{} against a listener on {}{}", result.text(), kind.address.ToString(),
                                                          kind.v6only == 1 ? " with V6ONLY" : "")));
+      if (!result.ok()) continue;
+      const Address wanted = connector.address.WithPort(listener.address.port());
+      CHECK_REQUIREMENT(connect::peer_name, SameAddress(Must(client.PeerName()), wanted, "the client's peer"));
     }
   }
 }

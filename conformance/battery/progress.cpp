@@ -65,6 +65,33 @@ SCENARIO(Progress, NoEventsBeforeItsTime, kTcpWatched.Waits(milliseconds(60)), p
   }
 }
 
+// The same of a listener that is silent instead of full, and without a fixture that itself asks poll: so that neither an
+// event that comes early nor a call that blocks can hide in there.
+SCENARIO(Progress, NobodyAnswersYet, kTcpWatched.Needs({SP_CAP_SILENCE, SP_CAP_THREADS}).Waits(milliseconds(110)), progress::call,
+         progress::again, progress::no_early_events, progress::no_error_pending, progress::peer_name_pending) {
+  Listener listener = ListenOn(net);
+  const Silence silence(listener.socket);
+  Socket client = net.NewConnecting(SP_NONBLOCKING);
+  auto call = Spawn("connector", [&] { return client.Connect(listener.address); });
+  if (!call.DoneWithin(Patience())) {
+    // A call that blocks after all is not waited for.
+    CHECK_REQUIREMENT(progress::call, outcome::still_blocked);
+    static_cast<void>(client.Release());
+    return;
+  }
+  CHECK_REQUIREMENT(progress::call, call.Join());
+  for (int round = 0; round < 2; ++round) {
+    for (const int32_t mechanism : kMechanisms) {
+      const uint32_t events = Events(client, SP_IN | SP_OUT, Nanoseconds(0), mechanism);
+      CHECK_REQUIREMENT(progress::no_early_events, Readiness(events != 0, fmt::format("events {:#x}", events)));
+    }
+    CHECK_REQUIREMENT(progress::again, client.Connect(listener.address));
+    CHECK_REQUIREMENT(progress::no_error_pending, client.TakeError());
+    CHECK_REQUIREMENT(progress::peer_name_pending, client.PeerName());
+    LetQuietTimePass(milliseconds(50));
+  }
+}
+
 SCENARIO(Progress, TheSocketMeanwhile, kTcp, progress::send_pending, progress::send_pending_seen, progress::recv_pending,
          progress::recv_pending_seen, progress::readable_bytes_pending, progress::bind_pending, progress::listen_pending,
          progress::accept_pending, progress::again) {

@@ -15,10 +15,11 @@ Listener Nobody(const Flavor& net) { return BoundOn(net); }
 Socket RefusedMeanwhile(const Flavor& net, const Listener& nobody, Where where = SOCKPROOF_HERE) {
   Socket socket = net.NewConnecting(SP_NONBLOCKING, where);
   const Result call = socket.Connect(nobody.address);
-  if (call.error() != SP_EINPROGRESS) {
+  if (call.error() == SP_ECONNREFUSED) {
     // Allowed, but then there is nothing left to look at.
     Host::Get().reporter().NotSupported("asynchronous_refusal", "a refusal on this host is reported by connect itself");
   }
+  if (call.error() != SP_EINPROGRESS) Host::Get().reporter().StepFailed(where, call.text(), call);
   MustBeReady(socket, SP_OUT, where);
   return socket;
 }
