@@ -80,6 +80,22 @@ SCENARIO(Notify, AnEpollSetRefusesWrongCalls, kSet, notify::epoll_add_twice, not
   CHECK_REQUIREMENT(notify::epoll_loop, set.Add(AsSocket(second), SP_IN));
 }
 
+SCENARIO(Notify, AnEpollSetIsMadeAsAsked, kSet, notify::epoll_modes, notify::epoll_unknown_mode) {
+  Watcher plain(SP_EPOLL);
+  Watcher closing(SP_EPOLL, SP_CLOSE_ON_EXEC);
+  const Result modes = AsSocket(plain).GetModes();
+  const Result closing_modes = AsSocket(closing).GetModes();
+  CHECK_REQUIREMENT(notify::epoll_modes, Same(Must(modes).value() & SP_CLOSE_ON_EXEC, 0, "close-on-exec, not asked for"));
+  CHECK_REQUIREMENT(notify::epoll_modes,
+                    Same(Must(closing_modes).value() & SP_CLOSE_ON_EXEC, int64_t{SP_CLOSE_ON_EXEC}, "close-on-exec, asked for"));
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_WATCH_CREATE;
+  call.u.watch_create = {SP_EPOLL, SP_MODE_UNKNOWN_BIT};
+  Host::Get().Call(&call, &result);
+  CHECK_REQUIREMENT(notify::epoll_unknown_mode, Result(call, result));
+}
+
 SCENARIO(Notify, AnEpollSetCanBeWatched, kSetOverAll, notify::epoll_nested) {
   Listener listener = ListenOn(net);
   Watcher inner(SP_EPOLL);

@@ -1,4 +1,5 @@
 // How the calls that wait for events wait: for how long, what ends them early, and which arguments they refuse.
+#include <algorithm>
 #include <memory>
 
 #include "battery/notify.h"
@@ -21,7 +22,10 @@ std::vector<TimedWait> WaitInVain(const Socket& socket, Nanoseconds limit) {
       const Stopwatch watch;
       const WaitResult result = watcher.Wait(limit);
       const Outcome timing = Timing(watch, limit);
-      return TimedWait{timing.With(WayName(way) + ", " + timing.detail()), result.Counted().With(WayName(way))};
+      // Neither the count nor the sets may speak of an event.
+      const auto reported = std::max(result.value(), static_cast<int64_t>(result.events.size()));
+      const Outcome count = result.ok() ? Outcome::OfNumber(reported) : Outcome(result);
+      return TimedWait{timing.With(WayName(way) + ", " + timing.detail()), count.With(WayName(way))};
     }));
   }
   std::vector<TimedWait> seen;

@@ -54,10 +54,12 @@ void Deliver(sp_watch_wait_args& args, std::uint64_t cookie, std::uint32_t event
 }
 
 void WaitPoll(Adapter& adapter, const Watcher& watcher, sp_watch_wait_args& args, sp_result* result) {
+  // poll has to clear what it does not report, so something stands there before.
+  constexpr short kStale = POLLIN | POLLOUT | POLLPRI | POLLERR | POLLHUP | POLLNVAL;
   std::vector<pollfd> list;
   list.reserve(watcher.entries.size());
   for (const Watcher::Entry& entry : watcher.entries) {
-    list.push_back({entry.descriptor, static_cast<short>(NativeEvents(entry.events)), 0});
+    list.push_back({entry.descriptor, static_cast<short>(NativeEvents(entry.events)), kStale});
   }
   pollfd* pointer = list.data();
   if (args.kind == SP_POINTER_NULL) pointer = nullptr;
@@ -74,7 +76,7 @@ void WaitPoll(Adapter& adapter, const Watcher& watcher, sp_watch_wait_args& args
     failed = Perform(result,
                      [&] { return ::ppoll(pointer, static_cast<nfds_t>(list.size()), unlimited ? nullptr : &limit, nullptr); });
   }
-  if (failed || args.kind != SP_POINTER_VALID) return;
+  if (failed || result->value == 0 || args.kind != SP_POINTER_VALID) return;
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (list[i].revents == 0) continue;
     Deliver(args, watcher.entries[i].cookie, NeutralEvents(static_cast<std::uint16_t>(list[i].revents)));
