@@ -115,8 +115,8 @@ def run(
 ) -> None:
     """Runs the scenarios on TARGET, and says where the report is.
 
-    Exit code: 0 as expected, 1 something unexpected, 2 the harness failed (usage errors too), 3 nothing ran or everything was
-    not supported, 130 interrupted."""
+    Exit code: 0 as expected, 1 something unexpected, 2 the harness failed or was interrupted (usage errors too), 3 nothing ran
+    or everything was not supported."""
     chosen = None if resume and not target else _target(target or targets.DEFAULT_TARGET, profile)
     if profile and chosen is not None and chosen.file is not None:
         stop(f"--profile goes with PROVIDER[:ARG]; target '{chosen.name}' says its own ({chosen.profile})")
@@ -153,7 +153,7 @@ def run(
                     show.scenario(ended, checks, results.requirements)
                     checks = []
     except KeyboardInterrupt:
-        job.code = runner.INTERRUPTED
+        job.code = runner.HARNESS_FAILED
     if (folder / "results.jsonl").is_file():
         results = load(folder)  # with --resume it holds more than what was streamed
     if format is RunFormat.failures:

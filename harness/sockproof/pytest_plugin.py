@@ -117,7 +117,7 @@ class ScenarioItem(pytest.Item):
         results = Results()
         for record in job.records():
             results.add(record)
-        if job.code == runner.INTERRUPTED:
+        if job.interrupted:
             raise KeyboardInterrupt
         entries = results.entries()
         if len(entries) != 1:

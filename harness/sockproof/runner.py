@@ -14,7 +14,6 @@ from sockproof.build import Build
 from sockproof.targets import Target
 
 AS_EXPECTED, UNEXPECTED, HARNESS_FAILED, NOTHING_RAN = range(4)  # the runner's exit codes, and ours
-INTERRUPTED = 130
 
 
 @dataclass
@@ -52,6 +51,7 @@ class Run:
     options: Options
     on_stderr: Callable[[str], None] = field(default=lambda line: print(line, file=sys.stderr))
     code: int = HARNESS_FAILED
+    interrupted: bool = False
 
     def command(self) -> list[str]:
         around: list[str] = []
@@ -75,7 +75,7 @@ class Run:
             except KeyboardInterrupt:
                 # A terminal sends the interrupt to the runner too; one that came to us alone is handed on.
                 process.terminate()
-                self.code = INTERRUPTED
+                self.interrupted = True
                 for _ in process.stdout:  # it still has its summary to write
                     pass
             except BaseException:
@@ -84,7 +84,7 @@ class Run:
             process.stdout.close()
             process.wait()
             reader.join()
-        if self.code == INTERRUPTED:
+        if self.interrupted:
             return
         if process.returncode in (AS_EXPECTED, UNEXPECTED, HARNESS_FAILED, NOTHING_RAN):
             self.code = process.returncode
