@@ -64,7 +64,7 @@ def stop(text: str, code: int = runner.HARNESS_FAILED) -> NoReturn:
 def _build(preset: str = "release") -> build.Build:
     try:
         return build.ensure(preset)
-    except build.BuildError as failed:
+    except (build.BuildError, OSError) as failed:
         stop(f"the build failed\n{failed}")
 
 
@@ -126,8 +126,9 @@ def run(
         stop(f"nothing to resume: {resume / 'results.jsonl'} does not exist")
     built = _build(preset.value)
     name = chosen.name if chosen else "resumed"
-    folder = resume or output or paths.results_dir(f"{re.sub('[^A-Za-z0-9_.-]+', '_', name)}-{datetime.now():%Y%m%d-%H%M%S}")
+    started = f"{re.sub('[^A-Za-z0-9_.-]+', '_', name)}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
+        folder = resume or output or paths.results_dir(started)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         stop(f"cannot write results: {reason}")

@@ -1,6 +1,5 @@
 """Where things are, in a checkout that may belong to somebody else."""
 
-import getpass
 import hashlib
 import os
 import tempfile
@@ -23,9 +22,9 @@ def _private_cache() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     if _writable(cache):
         return cache / "sockproof" / of_checkout
-    private = Path(tempfile.gettempdir()) / f"sockproof-{getpass.getuser()}"
+    private = Path(tempfile.gettempdir()) / f"sockproof-{os.getuid()}"
     private.mkdir(mode=0o700, exist_ok=True)
-    if private.stat().st_uid != os.getuid():
+    if private.lstat().st_uid != os.getuid() or private.is_symlink():
         raise PermissionError(f"{private} belongs to somebody else")
     return private / of_checkout
 
