@@ -1,6 +1,7 @@
 // States that the areas about connect share: attempts that are held under way, and ways to see how they end.
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,11 @@ inline Outcome ConnectToTheEnd(Socket& socket, const Address& address) {
 inline Outcome RecvSoon(Socket& socket, std::size_t room = 64, const RecvOptions& options = {}) {
   if (!WaitReady(socket, SP_IN)) return outcome::not_ready;
   return socket.Recv(room, options).Seen();
+}
+
+// Whether this is what a name call said; that it fails is no better than another name.
+inline Outcome NameIs(const NameResult& name, const Address& expected, const std::string& what) {
+  return name.ok() ? SameAddress(name.address, expected, what) : Holds(false, what + ": " + name.text());
 }
 
 // A few bytes from each end to the other.

@@ -27,8 +27,7 @@ Socket Begin(const Flavor& net, const Address& address) {
 void CheckEstablished(const Flavor& net, Socket& client, Listener& listener) {
   CHECK_REQUIREMENT(progress::no_error_afterwards, client.TakeError());
   const NameResult peer = client.PeerName();
-  CHECK_REQUIREMENT(progress::peer_afterwards, peer.ok() ? SameAddress(peer.address, listener.address, "the peer")
-                                                         : Holds(false, "the peer: " + peer.text()));
+  CHECK_REQUIREMENT(progress::peer_afterwards, NameIs(peer, listener.address, "the peer"));
   CHECK_REQUIREMENT(progress::connect_afterwards, client.Connect(listener.address));
   for (int i = 0; i < 2; ++i) CHECK_REQUIREMENT(progress::connect_afterwards_again, client.Connect(listener.address));
   MustBeReady(listener.socket, SP_IN);
@@ -173,8 +172,8 @@ SCENARIO(Progress, EstablishedInTheEnd, kTcpWatched.Needs({SP_CAP_THREADS}).Wait
     const uint32_t events = Events(client, SP_OUT, Nanoseconds(0), mechanism);
     CHECK_REQUIREMENT(progress::writable, Readiness((events & SP_OUT) != 0, fmt::format("events {:#x}", events)));
   }
-  CHECK_REQUIREMENT(progress::local_name_pending, SameAddress(Must(client.LocalName()), before, "the client's own address"));
-  CHECK_REQUIREMENT(progress::first_address_holds, SameAddress(Must(client.PeerName()), full.listener.address, "the peer"));
+  CHECK_REQUIREMENT(progress::local_name_pending, NameIs(client.LocalName(), before, "the client's own address"));
+  CHECK_REQUIREMENT(progress::first_address_holds, NameIs(client.PeerName(), full.listener.address, "the peer"));
   CHECK_REQUIREMENT(progress::first_address_holds, Holds(Events(other.socket, SP_IN) == 0, "nobody came to the other listener"));
   CheckEstablished(net, client, full.listener);
 }
@@ -297,9 +296,8 @@ SCENARIO(Progress, BothConnectAtTheSameTime, kTcp46, progress::simultaneous_open
                         Holds(false, fmt::format("{}; then {} and {}", back.text(), first_state.name(), second_state.name())));
       return;
     }
-    CHECK_REQUIREMENT(progress::simultaneous_open,
-                      SameAddress(Must(first.PeerName()), Must(second.LocalName()), "one end's peer"));
-    CHECK_REQUIREMENT(progress::simultaneous_open, SameAddress(Must(second.PeerName()), here, "the other end's peer"));
+    CHECK_REQUIREMENT(progress::simultaneous_open, NameIs(first.PeerName(), Must(second.LocalName()), "one end's peer"));
+    CHECK_REQUIREMENT(progress::simultaneous_open, NameIs(second.PeerName(), here, "the other end's peer"));
     CHECK_REQUIREMENT(progress::simultaneous_open, Exchange(first, second));
     return;
   }
