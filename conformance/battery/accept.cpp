@@ -43,7 +43,7 @@ SCENARIO(Accept, ReturnsTheConnection, kConnections, accept::returns_connection,
          accept::listener_goes_on) {
   Listener listener = ListenOn(net);
   Socket first = ConnectTo(listener, net);
-  AcceptResult one = listener.socket.Accept();
+  AcceptResult one = AcceptNow(listener.socket);
   CHECK_REQUIREMENT(accept::returns_connection, one);
   static_cast<void>(Must(static_cast<Result>(one)));
   CHECK_REQUIREMENT(accept::data_both_ways, BothWays(first, one.socket, 1));
@@ -74,7 +74,7 @@ SCENARIO(Accept, FirstInFirstOut, kConnections, accept::first_in_first_out) {
   }
   std::vector<Socket> accepted;
   for (int i = 0; i < 2; ++i) {
-    accepted.push_back(Must(listener.socket.Accept(InTurn(i))));
+    accepted.push_back(Must(AcceptNow(listener.socket, InTurn(i))));
     order += Told(accepted.back());
   }
   // Those that come later stand behind those that wait.
@@ -82,7 +82,7 @@ SCENARIO(Accept, FirstInFirstOut, kConnections, accept::first_in_first_out) {
     clients.push_back(ConnectAndTell(listener, net, name, static_cast<int64_t>(clients.size()) - 1));
   }
   for (int i = 0; i < 5; ++i) {
-    accepted.push_back(Must(listener.socket.Accept(InTurn(i))));
+    accepted.push_back(Must(AcceptNow(listener.socket, InTurn(i))));
     order += Told(accepted.back());
   }
   CHECK_REQUIREMENT(accept::first_in_first_out, Same(order, std::string("abcdefg"), "order of acceptance"));
@@ -111,7 +111,7 @@ SCENARIO(Accept, TellsWhoIsThere, kTcp, accept::peer_address, accept::peer_name_
   for (int i = 0; i < 3; ++i) {
     Socket& client = clients[static_cast<std::size_t>(i)];
     const Address expected = AsSeenByListener(client.LocalAddress(), net);
-    AcceptResult accepted = listener.socket.Accept(InTurn(i));
+    AcceptResult accepted = AcceptNow(listener.socket, InTurn(i));
     const NameResult peer = accepted.peer;
     servers.push_back(Must(std::move(accepted)));
     CHECK_REQUIREMENT(accept::peer_address, SameAddress(peer.address, expected, "accept's address and the client's"));
@@ -131,7 +131,7 @@ SCENARIO(Accept, LocalNameUnderAWildcard, kTcp, accept::local_name, accept::peer
   Step(listener.socket.Listen(4));
   listener.address = Address::Loopback(net.connect_family, listener.socket.LocalAddress().port());
   Socket client = ConnectTo(listener, net);
-  AcceptResult accepted = listener.socket.Accept();
+  AcceptResult accepted = AcceptNow(listener.socket);
   const NameResult peer = accepted.peer;
   Socket server = Must(std::move(accepted));
   CHECK_REQUIREMENT(accept::local_name, SameAddress(server.LocalAddress(), AsSeenByListener(listener.address, net),
@@ -143,7 +143,7 @@ SCENARIO(Accept, LocalNameUnderAWildcard, kTcp, accept::local_name, accept::peer
 SCENARIO(Accept, MappedPeer, kDualOnly, accept::mapped_peer) {
   Listener listener = ListenOn(net);
   Socket client = ConnectTo(listener, net);
-  AcceptResult accepted = listener.socket.Accept();
+  AcceptResult accepted = AcceptNow(listener.socket);
   const NameResult peer = accepted.peer;
   Socket server = Must(std::move(accepted));
   CHECK_REQUIREMENT(accept::mapped_peer, Holds(peer.decoded && peer.address.IsV4Mapped(), "accept: " + peer.address.ToString()));
@@ -154,7 +154,7 @@ SCENARIO(Accept, MappedPeer, kDualOnly, accept::mapped_peer) {
 SCENARIO(Accept, UnnamedPeer, kLocal, accept::unnamed_peer) {
   Listener listener = ListenOn(net);
   Socket client = ConnectTo(listener, net);
-  AcceptResult accepted = listener.socket.Accept();
+  AcceptResult accepted = AcceptNow(listener.socket);
   CHECK_REQUIREMENT(accept::unnamed_peer, Outcome::OfNumber(accepted.peer.reported, "length of the address"));
   static_cast<void>(Must(std::move(accepted)));
 }
@@ -163,7 +163,7 @@ SCENARIO(Accept, NamedPeer, kLocal, accept::named_peer, accept::peer_name_agrees
   Listener listener = ListenOn(net);
   Socket client = NamedClient(listener, net);
   const Address expected = client.LocalAddress();
-  AcceptResult accepted = listener.socket.Accept();
+  AcceptResult accepted = AcceptNow(listener.socket);
   const NameResult peer = accepted.peer;
   Socket server = Must(std::move(accepted));
   const auto end = static_cast<std::size_t>(peer.reported > 0 ? peer.reported : 1);
@@ -181,13 +181,13 @@ SCENARIO(Accept, NullAddress, kConnections, accept::null_address, accept::null_a
   AcceptOptions options;
   options.peer = AskAddress::None();
   Socket first = ConnectTo(listener, net);
-  AcceptResult one = listener.socket.Accept(options);
+  AcceptResult one = AcceptNow(listener.socket, options);
   CHECK_REQUIREMENT(accept::null_address, one);
   static_cast<void>(Must(std::move(one)));
   // No address, but a length that could be written.
   options.peer = {3, 0, SP_POINTER_NULL, SP_POINTER_VALID};
   Socket second = ConnectTo(listener, net);
-  AcceptResult two = listener.socket.Accept(options);
+  AcceptResult two = AcceptNow(listener.socket, options);
   CHECK_REQUIREMENT(accept::null_address, two);
   CHECK_REQUIREMENT(accept::null_address_length_untouched, Same(two.peer.reported, 3, "the length, 3 before the call"));
 }
@@ -229,7 +229,7 @@ SCENARIO(Accept, LongAddress, kConnections, accept::long_buffer_untouched, accep
     Socket client = NamedClient(listener, net);
     AcceptOptions options;
     options.peer.length = length;
-    AcceptResult accepted = listener.socket.Accept(options);
+    AcceptResult accepted = AcceptNow(listener.socket, options);
     const NameResult peer = accepted.peer;
     Socket server = Must(std::move(accepted));
     const NameResult whole = server.PeerName();
@@ -257,8 +257,8 @@ SCENARIO(Accept, BadArguments, kConnections, accept::negative_length, accept::ba
     Socket client = ConnectAndTell(listener, net, "x");
     AcceptOptions options;
     options.peer = one.ask;
-    CHECK_REQUIREMENT(one.requirement, listener.socket.Accept(options));
-    const AcceptResult left = listener.socket.Accept();
+    CHECK_REQUIREMENT(one.requirement, AcceptNow(listener.socket, options));
+    const AcceptResult left = AcceptNow(listener.socket);
     CHECK_REQUIREMENT(accept::bad_argument_takes_connection, Outcome(left.ok() ? outcome::kept : outcome::lost, left.text()));
   }
 }
@@ -268,14 +268,14 @@ SCENARIO(Accept, LengthAfterAnError, kConnections, accept::length_unchanged_on_e
   AcceptOptions options;
   for (const int32_t length : {0, 5, 77}) {
     options.peer.length = length;
-    const AcceptResult refused = listener.socket.Accept(options);
+    const AcceptResult refused = AcceptNow(listener.socket, options);
     CHECK_REQUIREMENT(accept::length_unchanged_on_error,
                       Same(refused.peer.reported, length, "length after " + Outcome(refused).name()));
   }
   Step(listener.socket.Listen(4));
   Step(listener.socket.SetModes(SP_NONBLOCKING));
   options.peer.length = 77;
-  const AcceptResult empty = listener.socket.Accept(options);
+  const AcceptResult empty = AcceptNow(listener.socket, options);
   CHECK_REQUIREMENT(accept::length_unchanged_on_error, Same(empty.peer.reported, 77, "length after " + Outcome(empty).name()));
 }
 
@@ -328,7 +328,7 @@ SCENARIO(Accept, FlagsOfAccept4, kConnections, accept::flag_nonblocking, accept:
     AcceptOptions options;
     options.modes = asked;
     options.form = 1;
-    Socket server = Must(listener.socket.Accept(options));
+    Socket server = Must(AcceptNow(listener.socket, options));
     const auto modes = static_cast<uint32_t>(Must(server.GetModes()).value());
     const std::string detail = fmt::format("modes {:#x}, asked for {:#x}", modes, asked);
     CHECK_REQUIREMENT(accept::flag_nonblocking, Holds((modes & SP_NONBLOCKING) == (asked & SP_NONBLOCKING), detail));
@@ -345,12 +345,12 @@ SCENARIO(Accept, UnknownFlag, kConnections, accept::unknown_flag, accept::unknow
   AcceptOptions options;
   options.form = 1;
   options.modes = SP_MODE_UNKNOWN_BIT;
-  CHECK_REQUIREMENT(accept::unknown_flag, listener.socket.Accept(options));
+  CHECK_REQUIREMENT(accept::unknown_flag, AcceptNow(listener.socket, options));
   Socket client = ConnectAndTell(listener, net, "x");
-  CHECK_REQUIREMENT(accept::unknown_flag, listener.socket.Accept(options));
+  CHECK_REQUIREMENT(accept::unknown_flag, AcceptNow(listener.socket, options));
   options.modes |= SP_NONBLOCKING | SP_CLOSE_ON_EXEC;
-  CHECK_REQUIREMENT(accept::unknown_flag, listener.socket.Accept(options));
-  const AcceptResult left = listener.socket.Accept();
+  CHECK_REQUIREMENT(accept::unknown_flag, AcceptNow(listener.socket, options));
+  const AcceptResult left = AcceptNow(listener.socket);
   CHECK_REQUIREMENT(accept::unknown_flag_keeps_connection, Outcome(left.ok() ? outcome::kept : outcome::lost, left.text()));
 }
 

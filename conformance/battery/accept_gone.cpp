@@ -17,7 +17,7 @@ void Reset(Socket& client) {
 // Accepts a connection that was reset while it waited. An implementation may also have taken it out of the queue, or tell of it
 // as aborted: then there is nothing to be seen of it. The listener must not block.
 AcceptResult AcceptReset(Listener& listener, const AcceptOptions& options = {}) {
-  AcceptResult accepted = listener.socket.Accept(options);
+  AcceptResult accepted = AcceptNow(listener.socket, options);
   if (!accepted.ok()) {
     Host::Get().reporter().NotSupported(
         "queued_reset", "a connection that was reset while it waited is not handed out: " + Outcome(accepted).name());
@@ -43,7 +43,7 @@ SCENARIO(Accept, DataBeforeAccept, kConnections, accept::data_before_accept) {
   const Payload payload{11, 0, 3000};
   SendAll(client, payload);
   WaitQueued(listener, net, 1);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   const bool arrived = WaitReady(server, SP_IN);
   const Received received = ReceiveAll(server, payload);
   CHECK_REQUIREMENT(accept::data_before_accept, Holds(arrived && received.Complete(payload),
@@ -79,7 +79,7 @@ SCENARIO(Accept, HalfClosedBeforeAccept, kConnections, accept::half_closed_befor
   Socket client = ConnectTo(listener, net);
   Step(client.Shutdown(SP_SHUT_WR));
   WaitQueued(listener, net, 1);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   const Outcome end = WaitReady(server, SP_IN) ? server.Recv(10).Seen() : Outcome(outcome::not_ready);
   CHECK_REQUIREMENT(accept::half_closed_before_accept,
                     Same(end.name(), std::string("end_of_stream"), "the half that was shut down"));
@@ -156,7 +156,7 @@ SCENARIO(Accept, ResetSparesTheOthers, kConnections.Waits(milliseconds(5)), acce
   std::vector<Socket> accepted;
   std::string told;
   for (int i = 0; i < 3; ++i) {
-    AcceptResult one = listener.socket.Accept();
+    AcceptResult one = AcceptNow(listener.socket);
     if (!one.ok()) continue;
     accepted.push_back(std::move(one.socket));
     const std::string name = Told(accepted.back());

@@ -29,21 +29,21 @@ SCENARIO(Accept, DescriptorLimit, kConnections.Needs({SP_CAP_HANDLE_LIMIT}), acc
   std::string order;
   {
     Limited limited(0);
-    for (int i = 0; i < 3; ++i) CHECK_REQUIREMENT(accept::descriptor_limit, listener.socket.Accept(InTurn(i)));
+    for (int i = 0; i < 3; ++i) CHECK_REQUIREMENT(accept::descriptor_limit, AcceptNow(listener.socket, InTurn(i)));
     CHECK_REQUIREMENT(accept::descriptor_limit_ready, Readiness((Events(listener.socket, SP_IN) & SP_IN) != 0));
     // Room for one: closing something is enough.
     Step(spare.Close());
-    accepted.push_back(listener.socket.Accept());
+    accepted.push_back(AcceptNow(listener.socket));
     const AcceptResult& first = accepted.back();
     std::string name = first.ok() ? Told(accepted.back().socket) : Outcome(first).name();
     CHECK_REQUIREMENT(accept::descriptor_limit_keeps, name == "a"  ? Outcome(outcome::first)
                                                       : first.ok() ? Outcome(outcome::violated, "accepted " + name)
                                                                    : Outcome(outcome::lost, name));
     order += name;
-    CHECK_REQUIREMENT(accept::descriptor_limit, listener.socket.Accept());
+    CHECK_REQUIREMENT(accept::descriptor_limit, AcceptNow(listener.socket));
   }
   for (int i = 0; i < 2; ++i) {
-    accepted.push_back(listener.socket.Accept(InTurn(i)));
+    accepted.push_back(AcceptNow(listener.socket, InTurn(i)));
     order += accepted.back().ok() ? Told(accepted.back().socket) : Outcome(accepted.back()).name();
   }
   CHECK_REQUIREMENT(accept::descriptor_limit_all, Same(order, std::string("abc"), "accepted in the end"));
@@ -56,21 +56,21 @@ SCENARIO(Accept, DescriptorLimitWithoutAConnection, kConnections.Needs({SP_CAP_H
   Listener listener = ListenOn(net);
   Step(listener.socket.SetModes(SP_NONBLOCKING));
   Limited limited(0);
-  CHECK_REQUIREMENT(accept::descriptor_limit_empty, listener.socket.Accept());
+  CHECK_REQUIREMENT(accept::descriptor_limit_empty, AcceptNow(listener.socket));
 }
 
 SCENARIO(Accept, SystemLimit, kConnections.Needs({SP_CAP_FAULTY_LIMITS}), accept::system_limit) {
   Listener listener = ListenOn(net);
   Socket client = ConnectAndTell(listener, net, "x");
   Limited limited(0, SP_LIMIT_SYSTEM_HANDLES);
-  CHECK_REQUIREMENT(accept::system_limit, listener.socket.Accept());
+  CHECK_REQUIREMENT(accept::system_limit, AcceptNow(listener.socket));
 }
 
 SCENARIO(Accept, BufferLimit, kConnections.Needs({SP_CAP_FAULTY_LIMITS}), accept::buffer_limit) {
   Listener listener = ListenOn(net);
   Socket client = ConnectAndTell(listener, net, "x");
   Limited limited(0, SP_LIMIT_BUFFERS);
-  CHECK_REQUIREMENT(accept::buffer_limit, listener.socket.Accept());
+  CHECK_REQUIREMENT(accept::buffer_limit, AcceptNow(listener.socket));
 }
 
 SCENARIO(Accept, LongAfterTheNotice, kConnections.Waits(milliseconds(50)), accept::accept_long_after_notice) {
@@ -95,7 +95,7 @@ SCENARIO(Accept, StaysReady, kConnections, accept::stays_ready) {
     for (int i = 1; i <= 3; ++i) clients.push_back(ConnectAndTell(listener, net, "x", i));
     for (int i = 0; i < 3; ++i) {
       seen += Events(listener.socket, SP_IN, Nanoseconds(0), mechanism) != 0 ? "1" : "0";
-      servers.push_back(Must(listener.socket.Accept()));
+      servers.push_back(Must(AcceptNow(listener.socket)));
     }
     seen += Events(listener.socket, SP_IN, Nanoseconds(0), mechanism) != 0 ? "1" : "0";
     CHECK_REQUIREMENT(accept::stays_ready,
@@ -132,11 +132,11 @@ SCENARIO(Accept, EachListenerHasItsQueue, kConnections, accept::own_queue) {
     clients.push_back(ConnectAndTell(listeners[i], net, std::string(1, static_cast<char>('a' + i))));
   }
   for (std::size_t i = 0; i < 3; ++i) {
-    AcceptResult accepted = listeners[i].socket.Accept();
+    AcceptResult accepted = AcceptNow(listeners[i].socket);
     const std::string told = accepted.ok() ? Told(accepted.socket) : Outcome(accepted).name();
     CHECK_REQUIREMENT(accept::own_queue,
                       Same(told, std::string(1, static_cast<char>('a' + i)), "the connection that was made to it"));
-    const AcceptResult more = listeners[i].socket.Accept();
+    const AcceptResult more = AcceptNow(listeners[i].socket);
     CHECK_REQUIREMENT(accept::own_queue, Holds(!more.ok(), "one more: " + more.text()));
   }
 }

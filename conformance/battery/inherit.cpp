@@ -70,7 +70,7 @@ void CheckSettings(const Flavor& net, std::initializer_list<Setting> settings) {
   std::vector<std::string> on_listener;
   for (const Setting& setting : settings) on_listener.push_back(Value(listener.socket, setting.option));
   Socket client = ConnectTo(listener, net);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   std::size_t i = 0;
   for (const Setting& setting : settings) {
     const Outcome seen = Compare(Value(server, setting.option), on_listener[i], Value(fresh, setting.option));
@@ -116,7 +116,7 @@ SCENARIO(Inherit, Flags, kConnections, inherit::nonblocking, inherit::close_on_e
       Socket client = ConnectAndTell(listener, net, "x");
       AcceptOptions options;
       options.form = form;
-      Socket server = Must(listener.socket.Accept(options));
+      Socket server = Must(AcceptNow(listener.socket, options));
       CHECK_REQUIREMENT(inherit::nonblocking, HasMode(server, SP_NONBLOCKING));
       CHECK_REQUIREMENT(inherit::close_on_exec, HasMode(server, SP_CLOSE_ON_EXEC));
     }
@@ -127,7 +127,7 @@ SCENARIO(Inherit, AsyncFlag, kConnections, inherit::async) {
   Listener listener = ListenOn(net);
   Step(listener.socket.SetModes(SP_ASYNC));
   Socket client = ConnectTo(listener, net);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   CHECK_REQUIREMENT(inherit::async, HasMode(server, SP_ASYNC));
 }
 
@@ -136,7 +136,7 @@ SCENARIO(Inherit, ChildOfANonBlockingListenerWaits, kConnections.Needs({SP_CAP_T
   Listener listener = ListenWith(net, SP_NONBLOCKING);
   Socket client = ConnectTo(listener, net);
   WaitQueued(listener, net, 1);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   auto receiving = Spawn("recv", [&] { return server.Recv(10); });
   receiving.WaitBlocked();
   LetQuietTimePass(milliseconds(30));
@@ -155,7 +155,7 @@ SCENARIO(Inherit, ListenerKeepsItsFlags, kConnections, inherit::listener_keeps_f
       AcceptOptions options;
       options.form = 1;
       options.modes = asked;
-      Socket server = Must(listener.socket.Accept(options));
+      Socket server = Must(AcceptNow(listener.socket, options));
       CHECK_REQUIREMENT(inherit::listener_keeps_flags,
                         Same(ModeNames(Modes(listener.socket)), ModeNames(modes), "flags of the listener"));
     }
@@ -165,9 +165,9 @@ SCENARIO(Inherit, ListenerKeepsItsFlags, kConnections, inherit::listener_keeps_f
 SCENARIO(Inherit, EachForItself, kConnections, inherit::child_flags_are_its_own, inherit::child_options_are_its_own) {
   Listener listener = ListenOn(net);
   Socket one_client = ConnectTo(listener, net);
-  Socket one = Must(listener.socket.Accept());
+  Socket one = Must(AcceptNow(listener.socket));
   Socket other_client = ConnectTo(listener, net);
-  Socket other = Must(listener.socket.Accept());
+  Socket other = Must(AcceptNow(listener.socket));
   Step(one.SetModes(SP_NONBLOCKING | SP_CLOSE_ON_EXEC));
   CHECK_REQUIREMENT(inherit::child_flags_are_its_own,
                     Same(ModeNames(Modes(listener.socket)), std::string("0"), "flags of the listener"));
@@ -181,7 +181,7 @@ SCENARIO(Inherit, EachForItself, kConnections, inherit::child_flags_are_its_own,
         Same(values, std::string("0 off"), socket == &other ? "options of the sibling" : "options of the listener"));
   }
   Socket third_client = ConnectTo(listener, net);
-  Socket third = Must(listener.socket.Accept());
+  Socket third = Must(AcceptNow(listener.socket));
   CHECK_REQUIREMENT(inherit::child_options_are_its_own,
                     Same(Value(third, SP_SO_KEEPALIVE), std::string("0"), "a connection that came later"));
 }
@@ -203,7 +203,7 @@ SCENARIO(Inherit, MaximumSegmentSize, kTcp, inherit::tcp_maxseg_peer, inherit::t
   Step(listener.socket.Set(SP_TCP_MAXSEG, kSize));
   Step(listener.socket.Listen(4));
   Socket client = ConnectTo(listener, net);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   const int64_t peer = Must(client.Get(SP_TCP_MAXSEG)).integer, own = Must(server.Get(SP_TCP_MAXSEG)).integer;
   CHECK_REQUIREMENT(inherit::tcp_maxseg_peer,
                     Holds(peer <= kSize, fmt::format("segments of {} bytes from the client, {} set", peer, kSize)));
@@ -223,7 +223,7 @@ SCENARIO(Inherit, MulticastGroup, kTcp46, inherit::multicast_group) {
   }
   Step(listener.socket.Listen(4));
   Socket client = ConnectTo(listener, net);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   // Who can leave is a member.
   const Result left = server.SetAddress(six ? SP_IPV6_DROP_MEMBERSHIP : SP_IP_DROP_MEMBERSHIP, group);
   CHECK_REQUIREMENT(inherit::multicast_group, Outcome(left.ok() ? outcome::inherited : outcome::not_inherited, left.text()));
@@ -275,7 +275,7 @@ SCENARIO(Inherit, DeferredAccept, kTcp, inherit::tcp_defer_accept) {
   Step(listener.socket.Set(SP_TCP_DEFER_ACCEPT, 3));
   Step(listener.socket.Listen(4));
   Socket client = ConnectAndTell(listener, net, "x");
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   CHECK_REQUIREMENT(inherit::tcp_defer_accept,
                     Compare(Value(server, SP_TCP_DEFER_ACCEPT), Value(listener.socket, SP_TCP_DEFER_ACCEPT),
                             Value(fresh, SP_TCP_DEFER_ACCEPT)));
@@ -304,7 +304,7 @@ SCENARIO(Inherit, InheritedTimeoutCounts, kTcp.Waits(milliseconds(100)), inherit
   Listener listener = ListenOn(net);
   Step(listener.socket.SetDuration(SP_SO_RCVTIMEO, milliseconds(100)));
   Socket client = ConnectTo(listener, net);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   auto receiving = Spawn("recv", [&] { return server.Recv(10); });
   if (receiving.DoneWithin(seconds(2))) {
     CHECK_REQUIREMENT(inherit::timeouts_take_effect, receiving.Join());
@@ -320,7 +320,7 @@ SCENARIO(Inherit, UrgentDataInLine, kTcp, inherit::oobinline_takes_effect) {
   Step(listener.socket.Set(SP_SO_OOBINLINE, 1));
   Step(listener.socket.Listen(4));
   Socket client = ConnectTo(listener, net);
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   Step(client.SendBytes("a"));
   SendOptions urgent;
   urgent.flags |= SP_MSG_OOB;
@@ -340,7 +340,7 @@ SCENARIO(Inherit, SetAfterTheConnection, kTcp, inherit::set_after_connection) {
   Listener listener = ListenOn(net);
   Socket client = ConnectAndTell(listener, net, "x");
   Step(listener.socket.Set(SP_SO_KEEPALIVE, 1));
-  Socket server = Must(listener.socket.Accept());
+  Socket server = Must(AcceptNow(listener.socket));
   CHECK_REQUIREMENT(inherit::set_after_connection, Compare(Value(server, SP_SO_KEEPALIVE), "1", Value(fresh, SP_SO_KEEPALIVE)));
 }
 

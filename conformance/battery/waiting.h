@@ -38,6 +38,12 @@ inline Outcome AcceptSoon(Socket& listener, AcceptResult* result = nullptr, cons
   return Settled(task, result);
 }
 
+// The same as a step that must come to an end, however it ends.
+inline AcceptResult AcceptNow(Socket& listener, const AcceptOptions& options = {}, Where where = SOCKPROOF_HERE) {
+  Task<AcceptResult> task = AcceptInThread(listener, options);
+  return task.Join(Patience(), where);
+}
+
 // A connect has returned when the client knows of the connection. The listener's side may be a moment behind: the last segment
 // of the handshake is still on its way to the queue. Waits until `count` connections stand there.
 inline void WaitQueued(Listener& listener, const Flavor& net, int64_t count, Where where = SOCKPROOF_HERE) {
