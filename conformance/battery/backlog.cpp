@@ -326,17 +326,19 @@ SCENARIO(Backlog, BurstWithinTheBacklog, kConnections, backlog::burst_within_bac
   for (std::size_t i = 0; i < kClients; ++i) Tag(clients[i], i);
   static_cast<void>(Must(listener.socket.SetModes(SP_NONBLOCKING)));
   std::vector<int> seen(kClients, 0);
+  std::vector<Socket> servers;  // kept open, so that one that is handed out twice is two handles of one connection
   std::size_t accepted = 0, unknown = 0;
   while (accepted < kClients && WaitReady(listener.socket, SP_IN)) {
     AcceptResult result = listener.socket.Accept();
     if (!result.ok()) break;
     ++accepted;
     const auto index = static_cast<std::size_t>(TagOf(result.socket) - 'A');
-    if (index < kClients) {
-      ++seen[index];
-    } else {
+    servers.push_back(std::move(result.socket));
+    if (index >= kClients) {
       ++unknown;
+      break;
     }
+    ++seen[index];
   }
   const bool twice = std::any_of(seen.begin(), seen.end(), [](int times) { return times > 1; });
   const std::size_t further = AcceptAll(listener.socket).size();

@@ -31,7 +31,10 @@ inline Outcome Kept(bool kept, std::string detail) { return Outcome(kept ? outco
 // Do the accepted connections carry the tags first, first + 1, ... in this order?
 inline Outcome Order(std::vector<Socket>& accepted, std::size_t count) {
   std::string tags, expected;
-  for (Socket& server : accepted) tags += TagOf(server);
+  for (Socket& server : accepted) {
+    tags += TagOf(server);
+    if (tags.back() == '?') break;  // that is answer enough, and waiting for every one would take its time
+  }
   for (std::size_t i = 0; i < count; ++i) expected += static_cast<char>('A' + i);
   return Outcome(tags == expected ? outcome::in_order : outcome::out_of_order, fmt::format("accepted {} of {}", tags, expected));
 }
