@@ -73,7 +73,9 @@ SCENARIO(Accept, FirstInFirstOut, kConnections, accept::first_in_first_out) {
     clients.push_back(ConnectAndTell(listener, net, name, static_cast<int64_t>(clients.size()) + 1));
   }
   std::vector<Socket> accepted;
-  for (int i = 0; i < 2; ++i) {
+  const std::string expected = "abcdefg";
+  const auto right_so_far = [&] { return order == expected.substr(0, order.size()); };
+  for (int i = 0; i < 2 && right_so_far(); ++i) {
     accepted.push_back(Must(AcceptNow(listener.socket, InTurn(i))));
     order += Told(accepted.back());
   }
@@ -81,11 +83,11 @@ SCENARIO(Accept, FirstInFirstOut, kConnections, accept::first_in_first_out) {
   for (const char* name : {"f", "g"}) {
     clients.push_back(ConnectAndTell(listener, net, name, static_cast<int64_t>(clients.size()) - 1));
   }
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 5 && right_so_far(); ++i) {
     accepted.push_back(Must(AcceptNow(listener.socket, InTurn(i))));
     order += Told(accepted.back());
   }
-  CHECK_REQUIREMENT(accept::first_in_first_out, Same(order, std::string("abcdefg"), "order of acceptance"));
+  CHECK_REQUIREMENT(accept::first_in_first_out, Same(order, expected, "order of acceptance"));
 }
 
 SCENARIO(Accept, TheChildDoesNotListen, kConnections, accept::child_does_not_listen, accept::child_not_marked_listening) {
@@ -280,12 +282,11 @@ SCENARIO(Accept, LengthAfterAnError, kConnections, accept::length_unchanged_on_e
 }
 
 SCENARIO(Accept, WrongDescriptor, kTcp4, accept::bad_descriptor, accept::not_a_socket) {
-  CHECK_REQUIREMENT(accept::bad_descriptor, Socket::Wrong(SP_HANDLE_INVALID).Accept());
-  CHECK_REQUIREMENT(accept::not_a_socket, Socket::Wrong(SP_HANDLE_NOT_SOCKET).Accept());
-  AcceptOptions options;
-  options.form = 1;
-  CHECK_REQUIREMENT(accept::bad_descriptor, Socket::Wrong(SP_HANDLE_INVALID).Accept(options));
-  CHECK_REQUIREMENT(accept::not_a_socket, Socket::Wrong(SP_HANDLE_NOT_SOCKET).Accept(options));
+  Socket invalid = Socket::Wrong(SP_HANDLE_INVALID), no_socket = Socket::Wrong(SP_HANDLE_NOT_SOCKET);
+  for (const int64_t turn : {0, 1}) {
+    CHECK_REQUIREMENT(accept::bad_descriptor, AcceptSoon(invalid, nullptr, InTurn(turn)));
+    CHECK_REQUIREMENT(accept::not_a_socket, AcceptSoon(no_socket, nullptr, InTurn(turn)));
+  }
 }
 
 SCENARIO(Accept, PathDescriptor, kTcp4, accept::path_descriptor) {
