@@ -109,11 +109,13 @@ void CheckQueued(const Flavor& net, const Requirement& requirement) {
   std::vector<Socket> clients = QueueClients(listener, net);
   static_cast<void>(Must(listener.socket.Close()));
   for (Socket& client : clients) {
-    CHECK_REQUIREMENT(requirement, Ending(client));
+    const Outcome ending = Ending(client);
+    CHECK_REQUIREMENT(requirement, ending);
     CHECK_REQUIREMENT(closing::queued_send, client.SendBytes("x"));
     RecvOptions now;
     now.flags = SP_MSG_DONTWAIT;
     CHECK_REQUIREMENT(closing::queued_then_end, client.Recv(16, now).Seen());
+    if (ending.name() == "pending") break;  // the others would take as much patience
   }
 }
 

@@ -229,15 +229,23 @@ Outcome GroupServes(Group& group, const Flavor& net) {
 
 SCENARIO(Closing, GroupInAnyOrder, kTcp, closing::group_order, closing::group_joined, closing::group_last, closing::group_free) {
   const std::vector<std::vector<std::size_t>> orders = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}};
+  bool served = true;  // a client that nobody serves takes all the patience there is: one is enough
+  auto serve = [&](Group& group) {
+    for (int client = 0; client < 4 && served; ++client) {
+      const Outcome outcome = GroupServes(group, net);
+      CHECK_REQUIREMENT(closing::group_order, outcome);
+      served = outcome.name() == "holds";
+    }
+  };
   for (const std::vector<std::size_t>& order : orders) {
     Group group;
     for (int i = 0; i < 3; ++i) static_cast<void>(Must(Join(&group, net)));
     for (std::size_t closed = 0; closed < 2; ++closed) {
       static_cast<void>(Must(group.sockets[order[closed]].Close()));
-      for (int client = 0; client < 4; ++client) CHECK_REQUIREMENT(closing::group_order, GroupServes(group, net));
+      serve(group);
     }
     CHECK_REQUIREMENT(closing::group_joined, Join(&group, net));
-    for (int client = 0; client < 4; ++client) CHECK_REQUIREMENT(closing::group_order, GroupServes(group, net));
+    serve(group);
     for (Socket& socket : group.sockets) {
       if (socket.open()) static_cast<void>(Must(socket.Close()));
     }
@@ -251,6 +259,7 @@ SCENARIO(Closing, GroupQueues, kTcp, closing::group_queue, closing::group_queue_
   constexpr std::size_t kClients = 32;  // all in one queue: once in two thousand million runs
   Group group;
   for (int i = 0; i < 2; ++i) static_cast<void>(Must(Join(&group, net)));
+  static_cast<void>(Must(group.sockets[1].SetModes(SP_NONBLOCKING)));
   std::map<uint16_t, Socket> clients;
   for (std::size_t i = 0; i < kClients; ++i) {
     Attempt client = TryConnect(net, group.address);
@@ -265,8 +274,9 @@ SCENARIO(Closing, GroupQueues, kTcp, closing::group_queue, closing::group_queue_
   std::map<uint16_t, Socket> servers;
   const bool all = WaitUntil(
       [&] {
-        while ((Events(group.sockets[1], SP_IN) & SP_IN) != 0) {
+        while (true) {
           AcceptResult server = group.sockets[1].Accept();
+          if (server.error() == SP_EAGAIN) break;
           if (!server.ok()) {
             problem = server.text();
             return true;
