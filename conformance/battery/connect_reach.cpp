@@ -29,16 +29,6 @@ struct ListenerKind {
   int covers;
 };
 
-Listener ListenOnKind(const ListenerKind& kind) {
-  Listener listener;
-  listener.socket = Socket::New(kind.address.family());
-  if (kind.v6only >= 0) static_cast<void>(Must(listener.socket.Set(SP_IPV6_V6ONLY, kind.v6only)));
-  static_cast<void>(Must(listener.socket.Bind(kind.address)));
-  static_cast<void>(Must(listener.socket.Listen(16)));
-  listener.address = Must(listener.socket.LocalName());
-  return listener;
-}
-
 std::vector<ListenerKind> ListenerKinds() {
   return {
       {Address::Inet(kLoopback4, 0), -1, kV4},         {Address::Any(SP_INET), -1, kV4 | kV4All},
@@ -61,13 +51,40 @@ std::vector<ConnectorKind> ConnectorKinds() {
   };
 }
 
+struct ReachableListener : Listener {
+  std::vector<Socket> guards;
+};
+
+// Listens on a port of which everything that the listener does not cover is kept from others, so that what is refused there is
+// refused by nobody else's presence.
+ReachableListener ListenOnKind(const ListenerKind& kind) {
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    ReachableListener listener;
+    listener.socket = Socket::New(kind.address.family());
+    if (kind.v6only >= 0) static_cast<void>(Must(listener.socket.Set(SP_IPV6_V6ONLY, kind.v6only)));
+    static_cast<void>(Must(listener.socket.Bind(kind.address)));
+    listener.address = Must(listener.socket.LocalName());
+    bool kept = true;
+    for (const ConnectorKind& connector : ConnectorKinds()) {
+      if ((kind.covers & connector.needs) == connector.needs || connector.address.IsV4Mapped()) continue;
+      listener.guards.push_back(Socket::New(connector.address.family()));
+      kept = kept && listener.guards.back().Bind(connector.address.WithPort(listener.address.port())).ok();
+    }
+    if (!kept) continue;  // another process has that port there; another port, then
+    static_cast<void>(Must(listener.socket.Listen(16)));
+    return listener;
+  }
+  Host::Get().reporter().StepFailed(SOCKPROOF_HERE, "a port that is free on both protocols", outcome::violated);
+  return {};  // not reached
+}
+
 const Over kBothProtocols = kDualOnly.Needs({SP_CAP_INET, SP_CAP_INET6});
 
 }  // namespace
 
 SCENARIO(Connect, EveryPairOfAddresses, kBothProtocols, connect::reaches_listener, connect::misses_listener, connect::peer_name) {
   for (const ListenerKind& kind : ListenerKinds()) {
-    Listener listener = ListenOnKind(kind);
+    ReachableListener listener = ListenOnKind(kind);
     for (const ConnectorKind& connector : ConnectorKinds()) {
       Socket client = Socket::New(connector.address.family());
       const Result result = client.Connect(connector.address.WithPort(listener.address.port()));
@@ -83,13 +100,13 @@ SCENARIO(Connect, EveryPairOfAddresses, kBothProtocols, connect::reaches_listene
 }
 
 SCENARIO(Connect, V6OnlyMeansIt, kBothProtocols, connect::v6only_listener, connect::v6only_client, connect::v6only_client_error) {
-  Listener v6only = ListenOnKind({Address::Any(SP_INET6), 1, kV6});
+  ReachableListener v6only = ListenOnKind({Address::Any(SP_INET6), 1, kV6});
   const uint16_t port = v6only.address.port();
   for (const Address& address : {Address::Inet(kLoopback4, port), Address::V4Mapped(kLoopback4, port)}) {
     Socket client = Socket::New(address.family());
     CHECK_REQUIREMENT(connect::v6only_listener, client.Connect(address));
   }
-  Listener listener = ListenOnKind({Address::Any(SP_INET6), 0, kV4 | kV6});
+  ReachableListener listener = ListenOnKind({Address::Any(SP_INET6), 0, kV4 | kV4All | kV6});
   Socket client = Socket::New(SP_INET6);
   static_cast<void>(Must(client.Set(SP_IPV6_V6ONLY, 1)));
   const Result result = client.Connect(Address::V4Mapped(kLoopback4, listener.address.port()));
@@ -99,7 +116,7 @@ SCENARIO(Connect, V6OnlyMeansIt, kBothProtocols, connect::v6only_listener, conne
 
 SCENARIO(Connect, BoundToTheOtherProtocol, kBothProtocols, connect::bound_to_ipv6_connects_ipv4,
          connect::bound_to_ipv4_connects_ipv6) {
-  Listener listener = ListenOnKind({Address::Any(SP_INET6), 0, kV4 | kV6});
+  ReachableListener listener = ListenOnKind({Address::Any(SP_INET6), 0, kV4 | kV4All | kV6});
   const uint16_t port = listener.address.port();
   const auto from = [](const Address& local, const Address& to) {
     Socket client = Socket::New(SP_INET6);
@@ -122,7 +139,7 @@ SCENARIO(Connect, MappedNames, kBothProtocols, connect::mapped_names) {
     CHECK_REQUIREMENT(connect::mapped_names,
                       SameAddress(own, SeenByListener(net, pair.listener.address), "the server's own address"));
   }
-  Listener listener = ListenOnKind({Address::Inet(kLoopback4, 0), -1, kV4});
+  ReachableListener listener = ListenOnKind({Address::Inet(kLoopback4, 0), -1, kV4});
   Socket client = Socket::New(SP_INET6);
   const Address mapped = Address::V4Mapped(kLoopback4, listener.address.port());
   static_cast<void>(Must(client.Connect(mapped)));

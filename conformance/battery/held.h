@@ -1,6 +1,7 @@
 // States that the areas about connect share: attempts that are held under way, and ways to see how they end.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,12 +15,23 @@ namespace sockproof {
 struct FullListener {
   Listener listener;
   std::vector<Socket> queued;  // the clients that fill the queue
+  Socket guard;                // TCP: bound to the same port, so that nobody else gets it when the listener is closed
 };
 
 inline FullListener FillListener(const Flavor& net, Where where = SOCKPROOF_HERE) {
   FullListener full;
   if (net.tcp()) {
-    Connecting held = HoldConnecting(net, where);
+    Listener listener;
+    listener.socket = net.NewListening(0, where);
+    full.guard = net.NewListening(0, where);
+    static_cast<void>(Must(listener.socket.Set(SP_SO_REUSEADDR, 1), where));
+    static_cast<void>(Must(full.guard.Set(SP_SO_REUSEADDR, 1), where));
+    static_cast<void>(Must(listener.socket.Bind(net.ToBind()), where));
+    const Address local = listener.socket.LocalAddress(where);
+    static_cast<void>(Must(full.guard.Bind(local), where));
+    static_cast<void>(Must(listener.socket.Listen(0), where));
+    listener.address = net.ToReach(local);
+    Connecting held = HoldConnecting(std::move(listener), net, where);
     full.listener = std::move(held.listener);
     full.queued = std::move(held.queued);
     return full;  // the attempt that proved the queue to be full ends here
@@ -51,6 +63,21 @@ inline Outcome ConnectToTheEnd(Socket& socket, const Address& address) {
 inline Outcome RecvSoon(Socket& socket, std::size_t room = 64, const RecvOptions& options = {}) {
   if (!WaitReady(socket, SP_IN)) return outcome::not_ready;
   return socket.Recv(room, options).Seen();
+}
+
+// Is an address free that somebody has just given up? Where the network is not this scenario's own, another process may take
+// a port at that very moment, so it is asked for several times; who does not give addresses up does so every time.
+// `give_up` makes a socket, has it use an address, gives that up and returns it.
+inline Outcome FreesItsAddress(const Flavor& net, const std::function<Address()>& give_up) {
+  Outcome last = outcome::pending;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const Address address = give_up();
+    Socket other = net.NewConnecting();
+    const Result result = other.Bind(address);
+    last = result;
+    if (result.ok()) break;
+  }
+  return last;
 }
 
 // Whether this is what a name call said; that it fails is no better than another name.

@@ -286,7 +286,7 @@ SCENARIO(Progress, BothConnectAtTheSameTime, kTcp46, progress::simultaneous_open
     static_cast<void>(Must(full.listener.socket.Close()));
     Socket second = net.NewConnecting(SP_NONBLOCKING);
     static_cast<void>(Must(second.Set(SP_SO_REUSEADDR, 1)));
-    static_cast<void>(Must(second.Bind(full.listener.address)));
+    static_cast<void>(Must(second.Bind(full.listener.address)));  // which the guard has kept free
     const Result back = second.Connect(here);
     if (watch.Elapsed() > milliseconds(800)) continue;
     const bool ready = WaitReady(first, SP_OUT) && WaitReady(second, SP_OUT);

@@ -202,13 +202,14 @@ SCENARIO(Progress, DissolvedMeanwhile, kTcp, progress::dissolve_pending) {
 SCENARIO(Progress, ClosedMeanwhile, kTcp.Waits(milliseconds(1300)), progress::close_pending, progress::close_frees_address,
          progress::close_withdraws) {
   FullListener full = FillListener(net);
-  Socket client = net.NewConnecting(SP_NONBLOCKING);
-  static_cast<void>(Must(client.Bind(Address::Loopback(net.connect_family))));
-  const Address own = Must(client.LocalName());
-  static_cast<void>(client.Connect(full.listener.address));
-  CHECK_REQUIREMENT(progress::close_pending, client.Close());
-  Socket other = net.NewConnecting();
-  CHECK_REQUIREMENT(progress::close_frees_address, other.Bind(own));
+  CHECK_REQUIREMENT(progress::close_frees_address, FreesItsAddress(net, [&] {
+                      Socket client = net.NewConnecting(SP_NONBLOCKING);
+                      static_cast<void>(Must(client.Bind(Address::Loopback(net.connect_family))));
+                      const Address own = Must(client.LocalName());
+                      static_cast<void>(client.Connect(full.listener.address));
+                      CHECK_REQUIREMENT(progress::close_pending, client.Close());
+                      return own;
+                    }));
   const std::vector<Socket> accepted = MakeRoom(full);
   // Longer than it would take to send the SYN again.
   CHECK_REQUIREMENT(progress::close_withdraws,

@@ -181,22 +181,24 @@ SCENARIO(Refused, AndThenSomebodyListens, kConnections, refused::blocking, refus
 
 SCENARIO(Refused, TheAddressAfterwards, kTcp, refused::releases_port, refused::close_frees_address) {
   Listener nobody = Nobody(net);
-  {
-    Socket client = net.NewConnecting(SP_NONBLOCKING);
-    static_cast<void>(client.Connect(nobody.address));
-    const Address picked = Must(client.LocalName());
-    MustBeReady(client, SP_OUT);
-    static_cast<void>(client.TakeError());
-    Socket other = net.NewConnecting();
-    CHECK_REQUIREMENT(refused::releases_port, other.Bind(picked));
-  }
-  Socket bound = net.NewConnecting();
-  static_cast<void>(Must(bound.Bind(Address::Loopback(net.connect_family))));
-  const Address address = Must(bound.LocalName());
-  static_cast<void>(bound.Connect(nobody.address));
-  static_cast<void>(Must(bound.Close()));
-  Socket other = net.NewConnecting();
-  CHECK_REQUIREMENT(refused::close_frees_address, other.Bind(address));
+  std::vector<Socket> open;
+  CHECK_REQUIREMENT(refused::releases_port, FreesItsAddress(net, [&] {
+                      open.push_back(net.NewConnecting(SP_NONBLOCKING));
+                      Socket& client = open.back();
+                      static_cast<void>(client.Connect(nobody.address));
+                      const Address picked = Must(client.LocalName());
+                      MustBeReady(client, SP_OUT);
+                      static_cast<void>(client.TakeError());
+                      return picked;
+                    }));
+  CHECK_REQUIREMENT(refused::close_frees_address, FreesItsAddress(net, [&] {
+                      Socket client = net.NewConnecting();
+                      static_cast<void>(Must(client.Bind(Address::Loopback(net.connect_family))));
+                      const Address address = Must(client.LocalName());
+                      static_cast<void>(client.Connect(nobody.address));
+                      static_cast<void>(Must(client.Close()));
+                      return address;
+                    }));
 }
 
 SCENARIO(Refused, WhenTheListenerGoesAway, kTcp.Needs({SP_CAP_THREADS}).Waits(milliseconds(1050)), refused::late,

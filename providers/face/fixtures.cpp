@@ -72,9 +72,11 @@ Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most
   return filled;
 }
 
-Connecting HoldConnecting(const Flavor& net, Where where) {
+Connecting HoldConnecting(const Flavor& net, Where where) { return HoldConnecting(ListenOn(net, 0, where), net, where); }
+
+Connecting HoldConnecting(Listener listener, const Flavor& net, Where where) {
   Connecting held;
-  held.listener = ListenOn(net, 0, where);
+  held.listener = std::move(listener);
   Filled filled = FillBacklog(held.listener, net, 64, where);
   if (const std::string& state = filled.overflow.name(); state != "pending") {
     // What an implementation may do instead of ignoring the request, or with a queue that has no end; anything else is wrong.

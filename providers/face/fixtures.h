@@ -41,8 +41,8 @@ Outcome ConnectState(Socket& socket);
 // (AF_UNIX), or `most` were completed. A client counts as pending when nothing came of it although this process had a quiet
 // time of 50 ms; on loopback a connection that can be completed is, long before.
 struct Filled {
-  std::vector<Socket> queued;     // completed, in order
-  std::optional<Socket> waiting;  // the first one that was not; TCP: its connect goes on
+  std::vector<Socket> queued;                  // completed, in order
+  std::optional<Socket> waiting;               // the first one that was not; TCP: its connect goes on
   Outcome overflow{OutcomeName{"completed"}};  // what became of that one
 };
 Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most = 64, Where where = SOCKPROOF_HERE);
@@ -55,6 +55,7 @@ struct Connecting {
   Socket socket;
 };
 Connecting HoldConnecting(const Flavor& net, Where where = SOCKPROOF_HERE);
+Connecting HoldConnecting(Listener listener, const Flavor& net, Where where = SOCKPROOF_HERE);  // of a small backlog
 
 // Sends all of it through a blocking socket; the steps must succeed. Chunks of at most `chunk`.
 void SendAll(Socket& socket, const Payload& payload, std::size_t chunk = 65536, const SendOptions& options = {},
