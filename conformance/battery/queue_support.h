@@ -47,28 +47,6 @@ inline Attempt TryToConnect(const Listener& listener, const Flavor& net, Nanosec
   return TryToConnect(listener.address, net, limit, where);
 }
 
-// Waits until so many complete connections stand in the listener's queue, where the implementation shows that. A client
-// holds its connection for established before its last acknowledgement has reached the queue; on a busy machine the next
-// client could be faster.
-inline void AwaitQueued(const Socket& listener, const Flavor& net, std::size_t count) {
-  if (!net.tcp() || !Host::Get().Has(SP_CAP_TCP_STATE_SHOWN)) return;
-  WaitUntil(
-      [&] {
-        sp_call call{};
-        sp_result result{};
-        call.size = sizeof call;
-        result.size = sizeof result;
-        call.op = SP_OP_GET_OPTION;
-        call.handle = listener.handle();
-        call.u.get_option.option = SP_TCP_UNACCEPTED;
-        call.u.get_option.value_type = SP_VALUE_INTEGER;
-        call.u.get_option.length = SP_NATURAL_LENGTH;
-        Host::Get().CallRaw(&call, &result);
-        return result.error != SP_OK || call.u.get_option.integer >= static_cast<int64_t>(count);
-      },
-      milliseconds(500), "the queue to take a connection in");
-}
-
 // So many clients, one after the other, each completed and in the queue before the next begins. `before`: how many stand in
 // the queue already. Every one must get in.
 inline std::vector<Socket> Enqueue(const Listener& listener, const Flavor& net, std::size_t count, std::size_t before = 0,

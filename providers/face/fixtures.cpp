@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "face/threads.h"
+
 namespace sockproof {
 
 Listener BoundOn(const Flavor& net, Where where) {
@@ -49,6 +51,25 @@ Outcome ConnectState(Socket& socket) {
   return OutcomeName{"completed"};
 }
 
+void AwaitQueued(const Socket& listener, const Flavor& net, std::size_t count) {
+  if (!net.tcp() || !Host::Get().Has(SP_CAP_TCP_STATE_SHOWN)) return;
+  WaitUntil(
+      [&] {
+        sp_call call{};
+        sp_result result{};
+        call.size = sizeof call;
+        result.size = sizeof result;
+        call.op = SP_OP_GET_OPTION;
+        call.handle = listener.handle();
+        call.u.get_option.option = SP_TCP_UNACCEPTED;
+        call.u.get_option.value_type = SP_VALUE_INTEGER;
+        call.u.get_option.length = SP_NATURAL_LENGTH;
+        Host::Get().CallRaw(&call, &result);
+        return result.error != SP_OK || call.u.get_option.integer >= static_cast<int64_t>(count);
+      },
+      std::chrono::milliseconds(500), "the queue to take a connection in");
+}
+
 Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most, Where where) {
   Filled filled;
   while (filled.queued.size() < most) {
@@ -68,6 +89,7 @@ Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most
       return filled;
     }
     filled.queued.push_back(std::move(client));
+    AwaitQueued(listener.socket, net, filled.queued.size());
   }
   return filled;
 }

@@ -37,6 +37,11 @@ Pair ConnectedPair(Listener listener, const Flavor& net, Where where = SOCKPROOF
 // error that poll announces (taken with SO_ERROR, as only that can tell).
 Outcome ConnectState(Socket& socket);
 
+// Waits until so many complete connections stand in the listener's queue, where the implementation shows that; half a second
+// at most. A client holds its connection for established before its last acknowledgement has reached the queue, and on a busy
+// machine the next client could be faster.
+void AwaitQueued(const Socket& listener, const Flavor& net, std::size_t count);
+
 // Connects without blocking, one client after the other, until one stays pending (TCP) or is sent back with EAGAIN
 // (AF_UNIX), or `most` were completed. A client counts as pending when nothing came of it although this process had a quiet
 // time of 50 ms; on loopback a connection that can be completed is, long before.
