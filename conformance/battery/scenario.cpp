@@ -51,8 +51,13 @@ bool RegisterScenario(const char* suite, const char* name, const char* file, int
 }
 
 void RegisterTests() {
+  // The runner names one scenario: to register all the others would take longer than most scenarios run.
+  const std::string filter = GTEST_FLAG_GET(filter);
+  const bool only_one = filter.find_first_of("*?:-") == std::string::npos;
   for (const Scenario& scenario : AllScenarios()) {
+    if (only_one && filter.rfind(scenario.suite, 0) != 0) continue;
     for (const Flavor* flavor : scenario.over.flavors) {
+      if (only_one && FullName(scenario, *flavor) != filter) continue;
       testing::RegisterTest(scenario.suite, fmt::format("{}/{}", scenario.name, flavor->name).c_str(), nullptr, nullptr, scenario.file,
                             scenario.line, [s = &scenario, flavor]() -> testing::Test* { return new ScenarioTest(s, flavor); });
     }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <cerrno>
@@ -17,6 +18,7 @@
 namespace sockproof::runner {
 namespace {
 
+using nlohmann::json;
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
@@ -24,7 +26,8 @@ using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
 constexpr auto kParkedSampling = milliseconds(10);
-constexpr auto kTreeSampling = milliseconds(100);
+constexpr auto kTreeSampling = milliseconds(250);
+constexpr auto kAskAgain = milliseconds(4);
 constexpr auto kMemorySampling = milliseconds(20);
 constexpr std::int64_t kMemoryAfterNs = 2'000'000;  // memory cannot grow without processor time
 // What a hanging process gets to write its trace after SIGTERM.
@@ -176,7 +179,7 @@ void Attempt::finish() {
   Evidence& evidence = outcome_.evidence;
   // A record of a last signal that the runner itself sent says nothing about the scenario.
   output_.finish();
-  evidence.records = output_.records();
+  evidence.records = output_.take_records();
   if (evidence.limit != Limit::none) evidence.records.signal.reset();
   if (process_) {
     outcome_.stragglers = workshop_.children.sweep();
@@ -188,7 +191,7 @@ void Attempt::finish() {
   if (went_well && task_.repeat > 0) {
     // One trace of a scenario that went well shows what it does; hundreds of repeats would only fill the disk.
   } else if (evidence.records.trace) {
-    outcome_.trace = (*evidence.records.trace)["lines"].get<std::vector<std::string>>();
+    for (json& line : (*evidence.records.trace)["lines"]) outcome_.trace.push_back(std::move(line.get_ref<std::string&>()));
     outcome_.trace_dropped = (*evidence.records.trace)["dropped"].get<std::int64_t>();
   } else if (!went_well) {
     outcome_.trace = read_trace_ring((directory_ / "trace").string(), kTraceLines);
@@ -197,12 +200,19 @@ void Attempt::finish() {
   if (died && outcome_.stacks.stacks.empty() && outcome_.stacks.missing.empty())
     outcome_.stacks.missing = "it was gone before a debugger could attach";
   if (!died) outcome_.stacks = {};
-  std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
+  remove_directory();
   const Done done = std::move(done_);
   done_ = nullptr;
   process_.reset();
   if (done) done(*this);
+}
+
+void Attempt::remove_directory() {
+  // As a rule there is the trace and nothing else.
+  ::unlink((directory_ / "trace").c_str());
+  if (::rmdir(directory_.c_str()) == 0) return;
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
 }
 
 void Attempt::abandon() {
@@ -236,13 +246,18 @@ ActivityMeter::State Attempt::sample(steady_clock::time_point now) {
       return meter_.state();
     }
   }
-  return meter_.sample(nanoseconds_since_epoch(now), used, [this] {
-    if (wants_processor(process_->pid())) return true;
-    below_ = tree_of(process_->pid());
-    below_.erase(below_.begin());
-    for (const pid_t pid : below_)
-      if (wants_processor(pid)) return true;
-    return false;
+  return meter_.sample(nanoseconds_since_epoch(now), used, [this, now] {
+    // On a busy machine it may be a while before it gets its core; asking costs more than the answer changes.
+    if (now - last_asked_ < kAskAgain) return true;
+    int threads = 0;
+    bool wants = wants_processor(process_->pid(), &threads);
+    if (!wants) {
+      below_ = tree_of(process_->pid(), threads);
+      below_.erase(below_.begin());
+      for (const pid_t pid : below_) wants = wants || wants_processor(pid);
+    }
+    if (wants) last_asked_ = now;
+    return wants;
   });
 }
 

@@ -66,6 +66,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   void end_by_force();
   void exited(Exit exit, ResourceUse use);
   void finish();
+  void remove_directory();
   std::vector<pid_t> processes_to_look_at() const;
 
   Workshop& workshop_;
@@ -83,6 +84,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   std::chrono::steady_clock::time_point last_sample_;
   std::chrono::steady_clock::time_point last_tree_;
   std::chrono::steady_clock::time_point last_memory_;
+  std::chrono::steady_clock::time_point last_asked_;
   std::int64_t used_at_memory_ns_ = 0;
   std::int64_t most_resident_kib_ = 0;
   std::vector<pid_t> below_;  // descendants, looked up now and then

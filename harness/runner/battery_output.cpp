@@ -158,16 +158,16 @@ void BatteryOutput::line(std::string_view text) {
 
 void BatteryOutput::record(std::string_view text) {
   if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
-  const json parsed = json::parse(text, nullptr, false);
+  json parsed = json::parse(text, nullptr, false);
   if (parsed.is_discarded() || !parsed.is_object()) {
     if (records_.problems.size() < kMostProblems)
       records_.problems.push_back(fmt::format("a record that is not JSON: {}", printable(text.substr(0, 200))));
     return;
   }
-  take_record(parsed);
+  take_record(std::move(parsed));
 }
 
-void BatteryOutput::take_record(const json& record) {
+void BatteryOutput::take_record(json record) {
   const auto problem = [this](std::string sentence) {
     if (records_.problems.size() < kMostProblems) records_.problems.push_back(std::move(sentence));
   };
@@ -181,14 +181,14 @@ void BatteryOutput::take_record(const json& record) {
   }
   // These may come at any time, also from a process that never got to begin.
   if (kind == "trace") {
-    if (!is_strings(record, "lines"))
-      problem("a trace record without lines");
-    else
-      records_.trace = {{"lines", record["lines"]}, {"dropped", is_integer(record, "dropped") ? record["dropped"] : json(0)}};
+    if (!is_strings(record, "lines")) return problem("a trace record without lines");
+    if (!is_integer(record, "dropped")) record["dropped"] = 0;
+    records_.trace = std::move(record);
     return;
   }
   if (kind == "signal") {
-    if (!is_integer(record, "signal")) return problem("a signal record without a signal");
+    if (!is_integer(record, "signal") || record["signal"] < 1 || record["signal"] > 64)
+      return problem("a signal record without a signal");
     if (records_.signal) return;  // the first one is what it died of
     records_.signal = record["signal"].get<int>();
     if (is_integer(record, "pid")) records_.signal_pid = record["pid"].get<int>();
@@ -198,7 +198,7 @@ void BatteryOutput::take_record(const json& record) {
   if (records_.end) problem(fmt::format("a record after the end record: {}", printable(kind)));
   if (kind == "check") {
     if (good_check(record))
-      records_.checks.push_back(record);
+      records_.checks.push_back(std::move(record));
     else
       problem(fmt::format("a check record that breaks the agreed form: {}", printable(record.dump().substr(0, 300))));
   } else if (kind == "step") {
@@ -212,7 +212,7 @@ void BatteryOutput::take_record(const json& record) {
     if (!good_end(record)) return problem("an end record that breaks the agreed form");
     if (record["scenario"] != scenario_)
       problem(fmt::format("the end record names '{}'", printable(text_of(record, "scenario"))));
-    if (!records_.end) records_.end = record;
+    if (!records_.end) records_.end = std::move(record);
   } else {
     problem(fmt::format("a record of an unknown kind '{}'", printable(kind)));
   }

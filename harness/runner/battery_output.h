@@ -39,6 +39,8 @@ class BatteryOutput {
   void finish();
 
   const BatteryRecords& records() const { return records_; }
+  /// All of them, once there is nothing more to come.
+  BatteryRecords take_records() { return std::move(records_); }
   /// All bytes seen so far, records included.
   std::size_t bytes() const { return bytes_; }
   /// The last lines that were no records, at most `kTailBytes`.
@@ -49,7 +51,7 @@ class BatteryOutput {
  private:
   void line(std::string_view text);
   void record(std::string_view text);
-  void take_record(const nlohmann::json& record);
+  void take_record(nlohmann::json record);
   void tail_add(std::string_view piece);
 
   std::string scenario_;

@@ -90,7 +90,7 @@ bool Children::belongs_to_the_living(pid_t pid) const {
 
 int Children::sweep(bool all) {
   int killed = 0;
-  for (const pid_t pid : children_of(::getpid())) {
+  for (const pid_t pid : children_of(::getpid(), 1 /* all are forked by the one thread there is */)) {
     if (pid == spared_ || children_.count(pid) != 0) continue;
     if (::waitpid(pid, nullptr, WNOHANG) == pid) continue;
     if (!all && belongs_to_the_living(pid)) continue;

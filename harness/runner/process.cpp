@@ -1,3 +1,6 @@
+// The library asks an old version of POSIX whether there is vfork; Linux has it.
+#define BOOST_POSIX_HAS_VFORK 1
+
 #include "process.h"
 
 #include <fcntl.h>
@@ -16,6 +19,7 @@
 #include <boost/process/error.hpp>
 #include <boost/process/exe.hpp>
 #include <boost/process/extend.hpp>
+#include <boost/process/posix.hpp>
 #include <boost/process/search_path.hpp>
 #include <cerrno>
 #include <cstring>
@@ -145,10 +149,15 @@ std::shared_ptr<Process> Process::start(boost::asio::io_context& context, Childr
   setup.uid = ::geteuid();
   setup.gid = ::getegid();
   std::error_code failed;
-  // The handler runs inside the loop that reaps, where no other child may be started: it only notes, and posts the rest.
-  self->child_ = bp::child(
-      bp::exe = program, bp::args = std::vector<std::string>(options.arguments.begin() + 1, options.arguments.end()), setup,
-      context, bp::on_exit = [self](int, const std::error_code&) { self->ended(); }, failed);
+  const std::vector<std::string> rest(options.arguments.begin() + 1, options.arguments.end());
+  const auto launch = [&](const auto&... how) {
+    // The handler runs inside the loop that reaps, where no other child may be started: it only notes, and posts the rest.
+    return bp::child(
+        bp::exe = program, bp::args = rest, setup, context, bp::on_exit = [self](int, const std::error_code&) { self->ended(); },
+        failed, how...);
+  };
+  // A new user namespace wants memory of its own; everybody else is spared the copy of ours.
+  self->child_ = options.isolation == Isolation::user_netns ? launch() : launch(bp::posix::use_vfork);
   if (null >= 0) ::close(null);
   if (failed) {
     self->child_.detach();

@@ -62,40 +62,55 @@ std::string read_text(const std::string& path, std::size_t most) {
   return text;
 }
 
-std::vector<pid_t> children_of(pid_t pid) {
+namespace {
+
+// Appends the children of one thread. False when the kernel keeps no such list.
+bool add_children(pid_t pid, pid_t thread, std::vector<pid_t>& children) {
+  const std::string path = fmt::format("/proc/{}/task/{}/children", pid, thread);
+  const std::string text = read_text(path);
+  if (text.empty()) return ::access(path.c_str(), R_OK) == 0;
+  const char* at = text.c_str();
+  char* next = nullptr;
+  for (long child = std::strtol(at, &next, 10); next != at; child = std::strtol(at, &next, 10)) {
+    children.push_back(static_cast<pid_t>(child));
+    at = next;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<pid_t> children_of(pid_t pid, int threads) {
   std::vector<pid_t> children;
   bool listed = false;
-  for (const pid_t thread : numbered_entries(fmt::format("/proc/{}/task", pid))) {
-    const std::string path = fmt::format("/proc/{}/task/{}/children", pid, thread);
-    const std::string text = read_text(path);
-    if (!text.empty() || ::access(path.c_str(), R_OK) == 0) listed = true;
-    const char* at = text.c_str();
-    char* next = nullptr;
-    for (long child = std::strtol(at, &next, 10); next != at; child = std::strtol(at, &next, 10)) {
-      children.push_back(static_cast<pid_t>(child));
-      at = next;
-    }
+  if (threads == 1) {
+    listed = add_children(pid, pid, children);
+  } else {
+    for (const pid_t thread : numbered_entries(fmt::format("/proc/{}/task", pid)))
+      listed = add_children(pid, thread, children) || listed;
   }
   if (listed) return children;
-  // A kernel without CONFIG_PROC_CHILDREN: look at everybody.
+  // A kernel without CONFIG_PROC_CHILDREN: look at everybody. A process that is gone has none.
+  if (::access(fmt::format("/proc/{}", pid).c_str(), F_OK) != 0) return children;
   for (const pid_t other : all_processes())
     if (const auto stat = read_stat(other); stat && stat->parent == pid) children.push_back(other);
   return children;
 }
 
-std::vector<pid_t> tree_of(pid_t pid) {
+std::vector<pid_t> tree_of(pid_t pid, int threads) {
   std::vector<pid_t> tree{pid};
   // A fork bomb must not keep the runner busy.
   for (std::size_t i = 0; i < tree.size() && tree.size() < 1000; ++i)
-    for (const pid_t child : children_of(tree[i])) tree.push_back(child);
+    for (const pid_t child : children_of(tree[i], i == 0 ? threads : 0)) tree.push_back(child);
   return tree;
 }
 
 std::optional<ProcessStat> read_stat(pid_t pid) { return parse_stat(read_text(fmt::format("/proc/{}/stat", pid))); }
 
-bool wants_processor(pid_t pid) {
+bool wants_processor(pid_t pid, int* threads) {
   const auto stat = read_stat(pid);
   if (!stat) return false;
+  if (threads != nullptr) *threads = stat->threads;
   if (is_runnable(stat->state)) return true;
   if (stat->threads < 2) return false;
   for (const pid_t thread : numbered_entries(fmt::format("/proc/{}/task", pid))) {

@@ -10,10 +10,10 @@
 
 namespace sockproof::runner {
 
-/// The processes whose parent is `pid` at this moment.
-std::vector<pid_t> children_of(pid_t pid);
-/// `pid` and everything below it.
-std::vector<pid_t> tree_of(pid_t pid);
+/// The processes whose parent is `pid` at this moment. `threads`: how many it has, where that is known; one is looked up faster.
+std::vector<pid_t> children_of(pid_t pid, int threads = 0);
+/// `pid` and everything below it; `threads` are those of `pid` itself.
+std::vector<pid_t> tree_of(pid_t pid, int threads = 0);
 
 struct ProcessStat {
   char state = '?';
@@ -24,8 +24,8 @@ struct ProcessStat {
 };
 std::optional<ProcessStat> read_stat(pid_t pid);
 
-/// Whether any thread of the process runs, wants to run, or waits for a disk.
-bool wants_processor(pid_t pid);
+/// Whether any thread of the process runs, wants to run, or waits for a disk. Tells as well how many threads it has.
+bool wants_processor(pid_t pid, int* threads = nullptr);
 
 /// Nanoseconds of processor time of all its threads; nothing once it is gone.
 std::optional<std::int64_t> processor_time(pid_t pid);
