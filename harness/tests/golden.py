@@ -35,7 +35,7 @@ def run(**more: Any) -> dict[str, Any]:
         "provider": {"name": "posix", "version": "glibc 2.36", "digest": None}, "launcher": [], "launcher_mode": "scenario",
         "machine": {"system": "Linux", "release": "6.1", "version": "#1", "architecture": "x86_64", "cores": 2, "memory_mib": 4096},
         "sysctls": {"net.ipv4.tcp_syncookies": "1"}, "isolation": {"mode": "netns", "user_namespace": False, "reason": None},
-        "catalogue_digest": None, "build": {"compiler": None, "type": None, "flags": None, "sanitizers": None}, "capabilities": [],
+        "catalogue_digest": None, "build": {"compiler": None, "type": None, "flags": None, "sanitizers": []}, "capabilities": [],
         "battery": {"path": "/somewhere/sockproof-battery", "sha256": "0" * 64}, "filter": "*", "shard": None,
         "selftest": False, "strict": False, "timeout_scale": 1.0, "argv": []} | more
 
