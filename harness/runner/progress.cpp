@@ -99,10 +99,12 @@ std::string final_table(const Tally& tally, const json& summary, const std::stri
   const auto number = [](const json& value) {
     return value.is_null() ? std::string("-") : fmt::format("{:.2f}", value.get<double>());
   };
-  text += fmt::format("\n{} scenarios, {} results in {:.2f} s; longest {:.2f} s, processor time {:.2f} s; wall time / bound {}\n",
-                      summary["scenarios"].get<std::size_t>(), summary["results"].get<std::size_t>(),
-                      summary["wall_ms"].get<double>() / 1000, summary["longest_ms"].get<double>() / 1000,
-                      summary["cpu_ms"].get<double>() / 1000, number(summary["wall_over_bound"]));
+  text += fmt::format(
+      "\n{} scenarios, {} results in {:.2f} s, {} ms each; longest {:.2f} s, processor time {:.2f} s, of the runner {:.2f} s\n",
+      summary["scenarios"].get<std::size_t>(), summary["results"].get<std::size_t>(), summary["wall_ms"].get<double>() / 1000,
+      number(summary["wall_ms_per_result"]), summary["longest_ms"].get<double>() / 1000, summary["cpu_ms"].get<double>() / 1000,
+      summary["runner_cpu_ms"].get<double>() / 1000);
+  text += fmt::format("wall time / larger of longest and processor time / cores: {}\n", number(summary["wall_over_bound"]));
   if (summary["interrupted"].get<bool>())
     text +=
         fmt::format("interrupted: {} results are missing; --resume finishes the run\n", summary["not_run"].get<std::size_t>());

@@ -36,6 +36,9 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
+// One more than the cores that the run may have: until it is seen that a process waits, its core would stand idle.
+unsigned started_at_once(unsigned jobs) { return jobs == 1 ? 1 : jobs + 1; }
+
 // Waiting costs a process memory and a place, no core.
 constexpr unsigned kWaitingForEachJob = 32;
 constexpr auto kSampling = std::chrono::milliseconds(1);
@@ -98,7 +101,7 @@ class Engine {
                   {},
                   options.memory_limit_mib,
                   options.output_limit_mib},
-        scheduler_(plan.facts.jobs, options.max_processes.value_or(plan.facts.jobs * kWaitingForEachJob)) {
+        scheduler_(started_at_once(plan.facts.jobs), options.max_processes.value_or(plan.facts.jobs * kWaitingForEachJob)) {
     children_.spare(guardian_.pid());
     std::map<std::string, std::string> environment = plan.facts.target.environment;
     environment["SOCKPROOF_RUN"] = mark_.substr(mark_.find('=') + 1);
