@@ -28,7 +28,8 @@ SCENARIO(Contract, EveryBufferKeepsItsEnd, kConnections, contract::output_within
     AskAddress ask;
     ask.length = length;
     for (const NameResult& name : {pair.server.LocalName(ask), pair.server.PeerName(ask)}) {
-      for (std::size_t i = static_cast<std::size_t>(length); i < name.raw.size(); ++i) kept = kept && name.raw[i] == GuardedBuffer::kPoison;
+      for (std::size_t i = static_cast<std::size_t>(length); i < name.raw.size(); ++i)
+        kept = kept && name.raw[i] == GuardedBuffer::kPoison;
     }
   }
   CHECK_REQUIREMENT(contract::output_within_length, Holds(kept, "names into short buffers"));

@@ -29,7 +29,8 @@ SCENARIO(Data, EverySizeArrivesIntact, kStreams, data::intact) {
   bool intact = true;
   std::string detail = "every size";
   // Around the sizes at which implementations change their ways: a byte, a cache line, a segment, a page, a buffer.
-  for (const uint64_t size : {1, 2, 3, 63, 64, 65, 1447, 1448, 1449, 4095, 4096, 4097, 16383, 16384, 16385, 65535, 65536, 65537, 200000}) {
+  for (const uint64_t size :
+       {1, 2, 3, 63, 64, 65, 1447, 1448, 1449, 4095, 4096, 4097, 16383, 16384, 16385, 65535, 65536, 65537, 200000}) {
     const Outcome there = Transfer(pair.client, pair.server, Payload{++seed, 0, size}, 1 << 20, 1 << 20);
     const Outcome back = Transfer(pair.server, pair.client, Payload{++seed, 0, size}, 1 << 20, 1 << 20);
     if (intact && (there.name() != "holds" || back.name() != "holds")) {
@@ -57,7 +58,8 @@ SCENARIO(Data, BothDirectionsAtOnce, kStreams, data::both_ways) {
   auto other = Spawn("server", [&] { return Transfer(pair.server, pair.client, back, 60000, 50000); });
   const Outcome first = Transfer(pair.client, pair.server, there, 70000, 40000);
   const Outcome second = other.Join(seconds(15));
-  CHECK_REQUIREMENT(data::both_ways, Holds(first.name() == "holds" && second.name() == "holds", first.detail() + " / " + second.detail()));
+  CHECK_REQUIREMENT(data::both_ways,
+                    Holds(first.name() == "holds" && second.name() == "holds", first.detail() + " / " + second.detail()));
 }
 
 SCENARIO(Data, ConnectionsDoNotMix, kConnections, data::connections_apart) {
@@ -90,8 +92,8 @@ SCENARIO(Data, VectorsKeepTheirOrder, kStreams, data::vectors_fill_in_turn) {
   bool right = true;
   std::string detail = "every shape";
   uint64_t seed = 200;
-  const std::vector<std::vector<uint64_t>> shapes = {{1000}, {1, 999}, {999, 1}, {0, 1000}, {1000, 0}, {0, 1, 0, 2, 0, 997, 0},
-                                                     std::vector<uint64_t>(500, 2)};
+  const std::vector<std::vector<uint64_t>> shapes = {
+      {1000}, {1, 999}, {999, 1}, {0, 1000}, {1000, 0}, {0, 1, 0, 2, 0, 997, 0}, std::vector<uint64_t>(500, 2)};
   for (const int32_t send_form : {SP_FORM_MESSAGE, SP_FORM_VECTOR}) {
     for (const int32_t recv_form : {SP_FORM_MESSAGE, SP_FORM_VECTOR}) {
       for (const auto& shape : shapes) {
@@ -117,7 +119,8 @@ SCENARIO(Data, WhatIsNotTakenStays, kStreams, data::rest_stays) {
   const Payload payload{5, 0, 100};
   SendAll(pair.client, payload);
   const Received received = ReceiveAll(pair.server, payload, 9);
-  CHECK_REQUIREMENT(data::rest_stays, Holds(received.Complete(payload), fmt::format("{} bytes in pieces of 9: {}", received.bytes, received.difference)));
+  CHECK_REQUIREMENT(data::rest_stays, Holds(received.Complete(payload),
+                                            fmt::format("{} bytes in pieces of 9: {}", received.bytes, received.difference)));
 }
 
 SCENARIO(Data, OneRecvTakesSeveralSends, kStreams, data::sends_join) {
@@ -129,7 +132,8 @@ SCENARIO(Data, OneRecvTakesSeveralSends, kStreams, data::sends_join) {
     return;
   }
   const RecvResult received = Must(pair.server.Recv(64));
-  CHECK_REQUIREMENT(data::sends_join, received.value() == 30 ? Outcome(outcome::all_of_it, received.text()) : Outcome(outcome::part_of_it, received.text()));
+  CHECK_REQUIREMENT(data::sends_join, received.value() == 30 ? Outcome(outcome::all_of_it, received.text())
+                                                             : Outcome(outcome::part_of_it, received.text()));
 }
 
 SCENARIO(Data, ARecordIsOneRecv, kSeqpacketOnly, data::record_whole) {
@@ -151,7 +155,8 @@ SCENARIO(Data, ARecordIsOneRecv, kSeqpacketOnly, data::record_whole) {
   CHECK_REQUIREMENT(data::record_whole, Holds(whole, detail));
 }
 
-SCENARIO(Data, ARecordThatDoesNotFitIsCut, kSeqpacketOnly, data::record_rest_discarded, data::record_cut_is_told, data::record_real_length) {
+SCENARIO(Data, ARecordThatDoesNotFitIsCut, kSeqpacketOnly, data::record_rest_discarded, data::record_cut_is_told,
+         data::record_real_length) {
   Pair pair = ConnectedPair(net);
   const Payload first{7, 0, 100}, second{8, 0, 20}, third{9, 0, 60};
   for (const Payload& record : {first, second, third}) SendAll(pair.client, record);
@@ -180,8 +185,8 @@ SCENARIO(Data, ACountIsWhatWasTaken, kStreams, data::count_is_true, data::full_w
   const Payload expected{77, 0, sent};
   const Received received = ReceiveAll(pair.server, expected);
   const bool exact = received.Complete(expected) && Waiting(pair.server) == 0;
-  CHECK_REQUIREMENT(data::count_is_true, Holds(exact, fmt::format("{} bytes taken, {} arrived and {} are waiting; {}", sent, received.bytes,
-                                                                  Waiting(pair.server), received.difference)));
+  CHECK_REQUIREMENT(data::count_is_true, Holds(exact, fmt::format("{} bytes taken, {} arrived and {} are waiting; {}", sent,
+                                                                  received.bytes, Waiting(pair.server), received.difference)));
   CHECK_REQUIREMENT(data::drained_is_writable, Readiness(WaitReady(pair.client, SP_OUT)));
 }
 
@@ -225,9 +230,10 @@ SCENARIO(Data, PressureInBothDirections, kStreams, data::pressure_both_ways) {
   const Received at_client = drain.Join(seconds(15));
   client.Join();
   server.Join();
-  CHECK_REQUIREMENT(data::pressure_both_ways, Holds(at_server.Complete(first) && at_client.Complete(second),
-                                                    fmt::format("{} of {} and {} of {} bytes; {} {}", at_server.bytes, first.length,
-                                                                at_client.bytes, second.length, at_server.difference, at_client.difference)));
+  CHECK_REQUIREMENT(data::pressure_both_ways,
+                    Holds(at_server.Complete(first) && at_client.Complete(second),
+                          fmt::format("{} of {} and {} of {} bytes; {} {}", at_server.bytes, first.length, at_client.bytes,
+                                      second.length, at_server.difference, at_client.difference)));
 }
 
 SCENARIO(Data, DataComesBeforeTheEnd, kConnections, data::data_before_end, data::end_repeats) {
@@ -237,8 +243,9 @@ SCENARIO(Data, DataComesBeforeTheEnd, kConnections, data::data_before_end, data:
   static_cast<void>(Must(pair.client.Close()));
   const Received received = ReceiveAll(pair.server, payload, 5000);
   const RecvResult end = pair.server.Recv(16);
-  CHECK_REQUIREMENT(data::data_before_end, Holds(received.Complete(payload) && end.Seen().name() == "end_of_stream",
-                                                 fmt::format("{} of {} bytes, then {}", received.bytes, payload.length, end.text())));
+  CHECK_REQUIREMENT(data::data_before_end,
+                    Holds(received.Complete(payload) && end.Seen().name() == "end_of_stream",
+                          fmt::format("{} of {} bytes, then {}", received.bytes, payload.length, end.text())));
   for (int i = 0; i < 3; ++i) CHECK_REQUIREMENT(data::end_repeats, pair.server.Recv(16).Seen());
 }
 
@@ -257,7 +264,8 @@ SCENARIO(Data, UnreadBytesAreCounted, kTcp, data::unread_bytes) {
   const bool all = WaitUntil([&] { return Waiting(pair.server) == 1234; }, Patience(), "1234 bytes");
   static_cast<void>(Must(pair.server.Recv(1000)));
   const uint64_t rest = Waiting(pair.server);
-  CHECK_REQUIREMENT(data::unread_bytes, Holds(none && all && rest == 234, fmt::format("0 at first: {}; 1234 then: {}; at last {}", none, all, rest)));
+  CHECK_REQUIREMENT(data::unread_bytes,
+                    Holds(none && all && rest == 234, fmt::format("0 at first: {}; 1234 then: {}; at last {}", none, all, rest)));
 }
 
 }  // namespace sockproof

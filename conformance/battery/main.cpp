@@ -97,10 +97,12 @@ json Info() {
 #else
   const std::string compiler = fmt::format("gcc {}", __VERSION__);
 #endif
-  return {{"catalogue_digest", TheCatalogue().digest},
-          {"build", {{"compiler", compiler}, {"type", SOCKPROOF_BUILD_TYPE}, {"flags", SOCKPROOF_BUILD_FLAGS}, {"sanitizers", sanitizers}}},
-          {"provider", {{"name", host.table().name}, {"version", host.table().text}}},
-          {"capabilities", capabilities}};
+  return {
+      {"catalogue_digest", TheCatalogue().digest},
+      {"build",
+       {{"compiler", compiler}, {"type", SOCKPROOF_BUILD_TYPE}, {"flags", SOCKPROOF_BUILD_FLAGS}, {"sanitizers", sanitizers}}},
+      {"provider", {{"name", host.table().name}, {"version", host.table().text}}},
+      {"capabilities", capabilities}};
 }
 
 int Fail(const std::string& why) {

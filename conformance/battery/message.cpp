@@ -35,8 +35,9 @@ SCENARIO(Message, PeekLeavesTheData, kConnections, message::peek_keeps) {
   };
   static_cast<void>(Must(pair.server.SetModes(SP_NONBLOCKING)));
   const Result after = pair.server.Recv(50);
-  CHECK_REQUIREMENT(message::peek_keeps, Holds(right(once, 50) && right(part, 10) && right(taken, 50) && after.error() == SP_EAGAIN,
-                                               once.text() + "; " + part.text() + "; " + taken.text() + "; " + after.text()));
+  CHECK_REQUIREMENT(message::peek_keeps,
+                    Holds(right(once, 50) && right(part, 10) && right(taken, 50) && after.error() == SP_EAGAIN,
+                          once.text() + "; " + part.text() + "; " + taken.text() + "; " + after.text()));
 }
 
 SCENARIO(Message, WaitAllWaitsForAll, kStreams, message::waitall_waits) {
@@ -48,7 +49,8 @@ SCENARIO(Message, WaitAllWaitsForAll, kStreams, message::waitall_waits) {
   const bool waited = receiver.WaitBlocked();
   SendAll(pair.client, Payload{2, 400, 600});
   const RecvResult received = receiver.Join();
-  CHECK_REQUIREMENT(message::waitall_waits, Holds(waited && received.value() == 1000 && payload.Difference(received.data.data(), received.data.size()).empty(),
+  CHECK_REQUIREMENT(message::waitall_waits, Holds(waited && received.value() == 1000 &&
+                                                      payload.Difference(received.data.data(), received.data.size()).empty(),
                                                   fmt::format("waited: {}; {}", waited, received.text())));
 }
 
@@ -60,14 +62,16 @@ SCENARIO(Message, WaitAllEndsWithTheStream, kStreams, message::waitall_end) {
   const bool waited = receiver.WaitBlocked();
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_WR)));
   const RecvResult received = receiver.Join();
-  CHECK_REQUIREMENT(message::waitall_end, Holds(waited && received.value() == 400, fmt::format("waited: {}; {}", waited, received.text())));
+  CHECK_REQUIREMENT(message::waitall_end,
+                    Holds(waited && received.value() == 400, fmt::format("waited: {}; {}", waited, received.text())));
 }
 
 SCENARIO(Message, DontWaitIsForOneCall, kConnections, message::dontwait_empty) {
   Pair pair = ConnectedPair(net);
   CHECK_REQUIREMENT(message::dontwait_empty, pair.server.Recv(10, WithFlags(SP_MSG_DONTWAIT)));
   auto receiver = Spawn("receiver", [&] { return pair.server.Recv(10); });
-  if (!receiver.WaitBlocked()) CHECK_REQUIREMENT(message::dontwait_empty, Outcome(outcome::returned, "the next recv did not wait"));
+  if (!receiver.WaitBlocked())
+    CHECK_REQUIREMENT(message::dontwait_empty, Outcome(outcome::returned, "the next recv did not wait"));
   SendAll(pair.client, Payload{4, 0, 1});
   static_cast<void>(Must(receiver.Join()));
 }
@@ -106,7 +110,8 @@ SCENARIO(Message, RecvTimesOut, kConnections.Waits(milliseconds(300)), message::
   }
 }
 
-SCENARIO(Message, ATimeOutReturnsThePartThatCame, kStreams.Waits(milliseconds(150)), message::recv_timeout_partial, message::recv_timeout_data) {
+SCENARIO(Message, ATimeOutReturnsThePartThatCame, kStreams.Waits(milliseconds(150)), message::recv_timeout_partial,
+         message::recv_timeout_data) {
   Pair pair = ConnectedPair(net);
   static_cast<void>(Must(pair.server.SetDuration(SP_SO_RCVTIMEO, kTimeout)));
   SendAll(pair.client, Payload{6, 0, 4});
@@ -117,7 +122,8 @@ SCENARIO(Message, ATimeOutReturnsThePartThatCame, kStreams.Waits(milliseconds(15
   CHECK_REQUIREMENT(message::recv_timeout_partial, pair.server.Recv(10, WithFlags(SP_MSG_WAITALL)).Counted());
 }
 
-SCENARIO(Message, AClearedTimeOutIsNone, kConnections.Waits(milliseconds(250)), message::recv_timeout_cleared, message::recv_timeout_poll) {
+SCENARIO(Message, AClearedTimeOutIsNone, kConnections.Waits(milliseconds(250)), message::recv_timeout_cleared,
+         message::recv_timeout_poll) {
   Pair pair = ConnectedPair(net);
   static_cast<void>(Must(pair.server.SetDuration(SP_SO_RCVTIMEO, milliseconds(20))));
   const Stopwatch watch;
@@ -147,7 +153,8 @@ SCENARIO(Message, SendTimesOut, kStreams.Waits(milliseconds(150)), message::send
   CHECK_REQUIREMENT(message::send_timeout_error, sent);
 }
 
-SCENARIO(Message, ASignalEndsAWaitingRecv, kConnections.Needs({SP_CAP_SIGNALS}), message::recv_interrupted, message::recv_restarted) {
+SCENARIO(Message, ASignalEndsAWaitingRecv, kConnections.Needs({SP_CAP_SIGNALS}), message::recv_interrupted,
+         message::recv_restarted) {
   Pair pair = ConnectedPair(net);
   auto first = Spawn("receiver", [&] { return pair.server.Recv(10); });
   first.WaitBlocked();
@@ -221,7 +228,8 @@ SCENARIO(Message, EveryFormMovesTheSameStream, kConnections, message::forms_agre
       const Received received = ReceiveAll(pair.server, payload, 300, recv);
       if (received.Complete(payload)) continue;
       same = false;
-      detail = fmt::format("forms {} and {}: {} bytes, {} {}", send_form, recv_form, received.bytes, received.end.name(), received.difference);
+      detail = fmt::format("forms {} and {}: {} bytes, {} {}", send_form, recv_form, received.bytes, received.end.name(),
+                           received.difference);
     }
   }
   CHECK_REQUIREMENT(message::forms_agree, Holds(same, detail));
@@ -258,7 +266,8 @@ SCENARIO(Message, RecvWithoutAConnectionLocally, kLocal, message::recv_unconnect
   CHECK_REQUIREMENT(message::recv_unconnected_local, receiver.Join());
 }
 
-SCENARIO(Message, WrongDescriptors, kTcp4, message::send_not_open, message::recv_not_open, message::send_not_socket, message::recv_not_socket) {
+SCENARIO(Message, WrongDescriptors, kTcp4, message::send_not_open, message::recv_not_open, message::send_not_socket,
+         message::recv_not_socket) {
   Socket closed = net.NewConnecting();
   const sp_handle handle = closed.handle();
   static_cast<void>(Must(closed.Close()));
@@ -313,8 +322,8 @@ SCENARIO(Message, ADestinationOnALocalConnection, kUnixOnly, message::address_on
   CHECK_REQUIREMENT(message::address_on_local_stream, pair.client.Send(Payload{16, 0, 10}, options));
 }
 
-SCENARIO(Message, UrgentDataTravelsApart, kTcp, message::urgent_byte, message::urgent_apart, message::urgent_stops_recv, message::urgent_mark,
-         message::urgent_peek) {
+SCENARIO(Message, UrgentDataTravelsApart, kTcp, message::urgent_byte, message::urgent_apart, message::urgent_stops_recv,
+         message::urgent_mark, message::urgent_peek) {
   Pair pair = ConnectedPair(net);
   SendOptions urgent;
   urgent.flags = SP_MSG_OOB | SP_MSG_NOSIGNAL;
@@ -331,7 +340,8 @@ SCENARIO(Message, UrgentDataTravelsApart, kTcp, message::urgent_byte, message::u
   const RecvResult first = Must(pair.server.Recv(100));
   CHECK_REQUIREMENT(message::urgent_stops_recv, Holds(text(first) == "abc", first.text()));
   const bool at = Must(pair.server.Ioctl(SP_IOCTL_AT_MARK)).value() == 1;
-  CHECK_REQUIREMENT(message::urgent_mark, Holds(before && (at || text(first) != "abc"), fmt::format("before: {}, at the mark: {}", before, at)));
+  CHECK_REQUIREMENT(message::urgent_mark,
+                    Holds(before && (at || text(first) != "abc"), fmt::format("before: {}, at the mark: {}", before, at)));
   std::string all = text(first);
   while (all.size() < 6) {
     const RecvResult more = Must(pair.server.Recv(100));
@@ -378,11 +388,14 @@ SCENARIO(Message, LowWaterMark, kTcp, message::low_water_poll, message::low_wate
   // As much again as the mark: Linux counts what arrives after the reader took the first part (tcp_data_ready()).
   SendAll(pair.client, Payload{18, 60, 100});
   const RecvResult received = receiver.Join();
-  CHECK_REQUIREMENT(message::low_water_recv, Holds(waited && received.value() >= 100, fmt::format("waited with 60: {}; {}", waited, received.text())));
+  CHECK_REQUIREMENT(message::low_water_recv,
+                    Holds(waited && received.value() >= 100, fmt::format("waited with 60: {}; {}", waited, received.text())));
   static_cast<void>(pair.server.Recv(200, WithFlags(SP_MSG_DONTWAIT)));
   SendAll(pair.client, Payload{18, 160, 100});
   const bool ready = WaitReady(pair.server, SP_IN);
-  CHECK_REQUIREMENT(message::low_water_poll, Holds(there && quiet && ready, fmt::format("60 bytes there: {}, not readable: {}; readable with 100: {}", there, quiet, ready)));
+  CHECK_REQUIREMENT(message::low_water_poll,
+                    Holds(there && quiet && ready,
+                          fmt::format("60 bytes there: {}, not readable: {}; readable with 100: {}", there, quiet, ready)));
 }
 
 SCENARIO(Message, SourceOfAStream, kTcp4, message::stream_source) {
@@ -392,9 +405,9 @@ SCENARIO(Message, SourceOfAStream, kTcp4, message::stream_source) {
   options.form = SP_FORM_ADDRESS;
   options.from = AskAddress{};
   const RecvResult received = Must(pair.server.Recv(10, options));
-  CHECK_REQUIREMENT(message::stream_source, received.from_length == 0  ? Outcome(outcome::zero_length)
-                                            : received.has_from        ? Outcome(outcome::some_address, received.from.ToString())
-                                                                       : Outcome(outcome::unchanged));
+  CHECK_REQUIREMENT(message::stream_source, received.from_length == 0 ? Outcome(outcome::zero_length)
+                                            : received.has_from       ? Outcome(outcome::some_address, received.from.ToString())
+                                                                      : Outcome(outcome::unchanged));
 }
 
 }  // namespace sockproof

@@ -32,7 +32,8 @@ Outcome Sticks(Socket& socket, int32_t option) {
 
 SCENARIO(Options, WhatASocketIs, kConnections, options::type, options::domain, options::protocol) {
   Socket socket = net.NewConnecting();
-  const OptionResult type = Must(socket.Get(SP_SO_TYPE)), domain = Must(socket.Get(SP_SO_DOMAIN)), protocol = Must(socket.Get(SP_SO_PROTOCOL));
+  const OptionResult type = Must(socket.Get(SP_SO_TYPE)), domain = Must(socket.Get(SP_SO_DOMAIN)),
+                     protocol = Must(socket.Get(SP_SO_PROTOCOL));
   CHECK_REQUIREMENT(options::type, Same(type.integer, net.type, "SO_TYPE"));
   CHECK_REQUIREMENT(options::domain, Same(domain.integer, net.connect_family, "SO_DOMAIN"));
   constexpr int kTcpProtocol = 6;
@@ -49,7 +50,8 @@ SCENARIO(Options, ReadOnlyOnesRefuse, kConnections, options::read_only) {
 SCENARIO(Options, NoErrorIsPending, kConnections, options::error_zero) {
   Pair pair = ConnectedPair(net);
   Socket fresh = net.NewConnecting();
-  for (Socket* socket : {&fresh, &pair.listener.socket, &pair.client, &pair.server}) CHECK_REQUIREMENT(options::error_zero, socket->TakeError());
+  for (Socket* socket : {&fresh, &pair.listener.socket, &pair.client, &pair.server})
+    CHECK_REQUIREMENT(options::error_zero, socket->TakeError());
 }
 
 SCENARIO(Options, BooleanOptions, kConnections, options::booleans_off, options::booleans_stick) {
@@ -66,7 +68,8 @@ SCENARIO(Options, BooleanOptions, kConnections, options::booleans_off, options::
 SCENARIO(Options, NoDelay, kTcp, options::nodelay_sticks) {
   Pair pair = ConnectedPair(net);
   Socket fresh = net.NewConnecting();
-  for (Socket* socket : {&fresh, &pair.client, &pair.server}) CHECK_REQUIREMENT(options::nodelay_sticks, Sticks(*socket, SP_TCP_NODELAY));
+  for (Socket* socket : {&fresh, &pair.client, &pair.server})
+    CHECK_REQUIREMENT(options::nodelay_sticks, Sticks(*socket, SP_TCP_NODELAY));
 }
 
 SCENARIO(Options, Linger, kConnections, options::linger_default, options::linger_sticks) {
@@ -119,8 +122,9 @@ SCENARIO(Options, UnknownOnes, kConnections, options::unknown_get, options::unkn
   CHECK_REQUIREMENT(options::unknown_set, socket.Set(SP_UNKNOWN_OPTION, 1));
 }
 
-SCENARIO(Options, WrongDescriptors, kTcp4, options::get_not_open, options::set_not_open, options::get_not_socket, options::set_not_socket,
-         options::local_name_not_open, options::peer_name_not_open, options::local_name_not_socket, options::peer_name_not_socket) {
+SCENARIO(Options, WrongDescriptors, kTcp4, options::get_not_open, options::set_not_open, options::get_not_socket,
+         options::set_not_socket, options::local_name_not_open, options::peer_name_not_open, options::local_name_not_socket,
+         options::peer_name_not_socket) {
   Socket closed = net.NewConnecting();
   const sp_handle handle = closed.handle();
   static_cast<void>(Must(closed.Close()));
@@ -159,22 +163,26 @@ SCENARIO(Options, NamesOfBothEnds, kConnections, options::local_name_known, opti
   Pair pair = ConnectedPair(net);
   const Address client = Must(pair.client.LocalName()), server = Must(pair.server.LocalName());
   const Address seen_server = Must(pair.client.PeerName());
-  CHECK_REQUIREMENT(options::local_name_known, SameAddress(seen_server, pair.listener.address, "the client's peer and the address it connected to"));
+  CHECK_REQUIREMENT(options::local_name_known,
+                    SameAddress(seen_server, pair.listener.address, "the client's peer and the address it connected to"));
   if (net.dual()) {
     // Each end says the same port in its own family.
-    CHECK_REQUIREMENT(options::peer_name_known, Same(Must(pair.server.PeerName()).port(), client.port(), "port of the server's peer"));
+    CHECK_REQUIREMENT(options::peer_name_known,
+                      Same(Must(pair.server.PeerName()).port(), client.port(), "port of the server's peer"));
     CHECK_REQUIREMENT(options::peer_name_known, Same(seen_server.port(), server.port(), "port of the client's peer"));
     return;
   }
   CHECK_REQUIREMENT(options::peer_name_known, SameAddress(seen_server, server, "the client's peer and the server's own name"));
-  CHECK_REQUIREMENT(options::peer_name_known, SameAddress(Must(pair.server.PeerName()), client, "the server's peer and the client's own name"));
+  CHECK_REQUIREMENT(options::peer_name_known,
+                    SameAddress(Must(pair.server.PeerName()), client, "the server's peer and the client's own name"));
 }
 
 SCENARIO(Options, AnUnboundLocalClientHasNoName, kLocal, options::unnamed_peer) {
   Pair pair = ConnectedPair(net);
   const NameResult peer = pair.server.PeerName();
   constexpr int32_t kFamilyAlone = 2;
-  CHECK_REQUIREMENT(options::unnamed_peer, Holds(peer.ok() && peer.address.path().empty() && peer.reported == kFamilyAlone, peer.text()));
+  CHECK_REQUIREMENT(options::unnamed_peer,
+                    Holds(peer.ok() && peer.address.path().empty() && peer.reported == kFamilyAlone, peer.text()));
 }
 
 SCENARIO(Options, NobodyIsConnected, kConnections, options::peer_name_unconnected) {
@@ -186,8 +194,8 @@ SCENARIO(Options, NobodyIsConnected, kConnections, options::peer_name_unconnecte
   CHECK_REQUIREMENT(options::peer_name_unconnected, listener.socket.PeerName());
 }
 
-SCENARIO(Options, NamesIntoTooLittleRoom, kConnections, options::name_truncated, options::name_real_length, options::name_bad_pointer,
-         options::name_negative_length) {
+SCENARIO(Options, NamesIntoTooLittleRoom, kConnections, options::name_truncated, options::name_real_length,
+         options::name_bad_pointer, options::name_negative_length) {
   Pair pair = ConnectedPair(net);
   const NameResult whole_local = pair.server.LocalName(), whole_peer = pair.client.PeerName();
   for (const int32_t room : {0, 1, 2, 4, 7}) {
@@ -197,7 +205,8 @@ SCENARIO(Options, NamesIntoTooLittleRoom, kConnections, options::name_truncated,
     const auto prefix = [room](const NameResult& cut, const NameResult& whole) {
       return cut.ok() && std::equal(cut.raw.begin(), cut.raw.begin() + room, whole.raw.begin());
     };
-    CHECK_REQUIREMENT(options::name_truncated, Holds(prefix(local, whole_local) && prefix(peer, whole_peer), local.text() + "; " + peer.text()));
+    CHECK_REQUIREMENT(options::name_truncated,
+                      Holds(prefix(local, whole_local) && prefix(peer, whole_peer), local.text() + "; " + peer.text()));
     CHECK_REQUIREMENT(options::name_real_length, Same(local.reported, whole_local.reported, "getsockname"));
     CHECK_REQUIREMENT(options::name_real_length, Same(peer.reported, whole_peer.reported, "getpeername"));
   }

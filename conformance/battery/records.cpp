@@ -89,9 +89,7 @@ void Recorder::Write(const std::string& text) {
   WriteAll(line.data(), line.size());
 }
 
-void Recorder::WriteTrace() {
-  Write(Dump(json{{"record", "trace"}, {"lines", Trace::Get().Tail(kTraceLines)}, {"dropped", 0}}));
-}
+void Recorder::WriteTrace() { Write(Dump(json{{"record", "trace"}, {"lines", Trace::Get().Tail(kTraceLines)}, {"dropped", 0}})); }
 
 void Recorder::WriteEnd(std::string_view verdict, std::string_view level, const std::string& detail) {
   json declared = json::array(), checked = json::array();
@@ -124,7 +122,8 @@ void Recorder::Begin(std::string scenario, std::vector<const Requirement*> decla
   now.worst = Level::kObserved;
   now.process = getpid();
   Host& host = Host::Get();
-  now.counts_handles = host.counters.open_handles != nullptr && host.counters.open_handles(host.self(), &now.handles_before) == SP_OK;
+  now.counts_handles =
+      host.counters.open_handles != nullptr && host.counters.open_handles(host.self(), &now.handles_before) == SP_OK;
   Write(Dump(json{{"record", "begin"}, {"scenario", now.scenario}, {"pid", getpid()}}));
 }
 
@@ -132,7 +131,8 @@ bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Whe
   State& now = state();
   const std::lock_guard<std::mutex> lock(now.mutex);
   const Entry* entry = requirement.For(profile_);
-  if (std::find(now.declared.begin(), now.declared.end(), &requirement) == now.declared.end()) now.undeclared.insert(&requirement);
+  if (std::find(now.declared.begin(), now.declared.end(), &requirement) == now.declared.end())
+    now.undeclared.insert(&requirement);
   now.checked.insert(&requirement);
   const bool allowed = entry != nullptr && entry->allow.Contains(outcome.name());
   const bool can_fail = entry != nullptr && entry->level >= Level::kShould;
@@ -140,17 +140,18 @@ bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Whe
   now.any_judged = now.any_judged || can_fail;
   json native = nullptr;
   if (outcome.native() != 0) native = json{{"code", outcome.native()}};
-  Write(Dump(json{{"record", "check"},
-                  {"requirement", requirement.id},
-                  {"outcome", outcome.name()},
-                  {"native", native},
-                  {"allowed", entry != nullptr ? List(entry->allow) : json::array()},
-                  {"level", entry != nullptr ? LevelName(entry->level) : "OBSERVED"},
-                  {"verdict", verdict},
-                  {"citation", entry != nullptr ? List(entry->cite) : json::array()},
-                  {"where", fmt::format("{}:{}", std::strrchr(where.file, '/') != nullptr ? std::strrchr(where.file, '/') + 1 : where.file,
-                                        where.line)},
-                  {"detail", outcome.detail()}}));
+  Write(Dump(json{
+      {"record", "check"},
+      {"requirement", requirement.id},
+      {"outcome", outcome.name()},
+      {"native", native},
+      {"allowed", entry != nullptr ? List(entry->allow) : json::array()},
+      {"level", entry != nullptr ? LevelName(entry->level) : "OBSERVED"},
+      {"verdict", verdict},
+      {"citation", entry != nullptr ? List(entry->cite) : json::array()},
+      {"where", fmt::format("{}:{}", std::strrchr(where.file, '/') != nullptr ? std::strrchr(where.file, '/') + 1 : where.file,
+                            where.line)},
+      {"detail", outcome.detail()}}));
   if (!can_fail || allowed) return true;
   now.any_failed = true;
   now.worst = std::max(now.worst, entry->level);
@@ -160,8 +161,8 @@ bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Whe
   std::string calls;
   for (const std::string& line : Trace::Get().Tail(8)) calls += "\n    " + line;
   ADD_FAILURE_AT(where.file, where.line) << fmt::format(
-      "requirement {} ({} of profile {})\n  {}\n  expected: {}\n  seen:     {}{}\n  because:  {}\n  {}\n  last calls:{}", requirement.id,
-      LevelName(entry->level), TheCatalogue().profiles[profile_].name, requirement.text, expected, outcome.name(),
+      "requirement {} ({} of profile {})\n  {}\n  expected: {}\n  seen:     {}{}\n  because:  {}\n  {}\n  last calls:{}",
+      requirement.id, LevelName(entry->level), TheCatalogue().profiles[profile_].name, requirement.text, expected, outcome.name(),
       outcome.native() != 0 ? fmt::format(" (native code {})", outcome.native()) : "", citation, outcome.detail(), calls);
   return false;
 }
@@ -211,7 +212,8 @@ void Recorder::NotSupported(std::string_view capability, const std::string& deta
 void Recorder::StepFailed(Where where, const std::string& step, const Outcome& outcome) {
   const char* file = std::strrchr(where.file, '/');
   const std::string place = fmt::format("{}:{}", file != nullptr ? file + 1 : where.file, where.line);
-  Write(Dump(json{{"record", "step"}, {"call", step}, {"outcome", outcome.name()}, {"detail", outcome.detail()}, {"where", place}}));
+  Write(Dump(
+      json{{"record", "step"}, {"call", step}, {"outcome", outcome.name()}, {"detail", outcome.detail()}, {"where", place}}));
   WriteEnd("failed", "MUST", fmt::format("{}: a step that must succeed did not: {} ({})", place, step, outcome.name()));
   Leave(1);
 }
@@ -223,7 +225,8 @@ void Recorder::ContractBroken(std::string_view promise, const std::string& detai
   {
     // What every call promises is declared by every scenario.
     const std::lock_guard<std::mutex> lock(state().mutex);
-    if (std::find(state().declared.begin(), state().declared.end(), broken) == state().declared.end()) state().declared.push_back(broken);
+    if (std::find(state().declared.begin(), state().declared.end(), broken) == state().declared.end())
+      state().declared.push_back(broken);
   }
   Check(*broken, Outcome(outcome::violated, detail), Where{__FILE__, __LINE__});
 }
@@ -269,7 +272,8 @@ void OnTerminate(int) {
   // Time is over. Where the ring does not outlive this process (a launcher without the host's files) the trace goes out here;
   // this allocates, which a handler should not, but what could break is killed within the second anyhow.
   if (!Trace::Get().OutlivesProcess()) {
-    const std::string text = "\n@sockproof " + Dump(json{{"record", "trace"}, {"lines", Trace::Get().Tail(kTraceLines)}, {"dropped", 0}}) + "\n";
+    const std::string text =
+        "\n@sockproof " + Dump(json{{"record", "trace"}, {"lines", Trace::Get().Tail(kTraceLines)}, {"dropped", 0}}) + "\n";
     WriteAll(text.data(), text.size());
   }
   _exit(128 + SIGTERM);

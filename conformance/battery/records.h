@@ -30,7 +30,6 @@ class Recorder final : public Reporter {
   [[noreturn]] void StepFailed(Where where, const std::string& step, const Outcome& outcome) override;
   void ContractBroken(std::string_view promise, const std::string& detail) override;
 
-
  private:
   struct State;
   State& state() const;

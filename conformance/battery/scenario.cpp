@@ -58,8 +58,9 @@ void RegisterTests() {
     if (only_one && filter.rfind(scenario.suite, 0) != 0) continue;
     for (const Flavor* flavor : scenario.over.flavors) {
       if (only_one && FullName(scenario, *flavor) != filter) continue;
-      testing::RegisterTest(scenario.suite, fmt::format("{}/{}", scenario.name, flavor->name).c_str(), nullptr, nullptr, scenario.file,
-                            scenario.line, [s = &scenario, flavor]() -> testing::Test* { return new ScenarioTest(s, flavor); });
+      testing::RegisterTest(scenario.suite, fmt::format("{}/{}", scenario.name, flavor->name).c_str(), nullptr, nullptr,
+                            scenario.file, scenario.line,
+                            [s = &scenario, flavor]() -> testing::Test* { return new ScenarioTest(s, flavor); });
     }
   }
 }
@@ -76,7 +77,9 @@ Outcome SameAddress(const Address& seen, const Address& expected, std::string_vi
   return Holds(seen == expected, fmt::format("{}: {} against {}", what, seen.ToString(), expected.ToString()));
 }
 
-Outcome Readiness(bool ready, std::string detail) { return Outcome(ready ? outcome::ready : outcome::not_ready, std::move(detail)); }
+Outcome Readiness(bool ready, std::string detail) {
+  return Outcome(ready ? outcome::ready : outcome::not_ready, std::move(detail));
+}
 
 Outcome Timing(const Stopwatch& watch, Nanoseconds expected, Nanoseconds grain) {
   const std::string detail = watch.Describe(expected);

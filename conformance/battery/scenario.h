@@ -45,9 +45,9 @@ using std::chrono::seconds;
 // The families of a scenario, and what the runner should know of it.
 struct Over {
   std::vector<const Flavor*> flavors;
-  std::vector<int32_t> needs;        // enum sp_capability, beyond the family's own
-  Nanoseconds waits{0};              // how long it waits without using the processor: the runner starts the longest first
-  Nanoseconds limit{seconds(20)};    // longer than this is a hang
+  std::vector<int32_t> needs;      // enum sp_capability, beyond the family's own
+  Nanoseconds waits{0};            // how long it waits without using the processor: the runner starts the longest first
+  Nanoseconds limit{seconds(20)};  // longer than this is a hang
 
   Over Needs(std::initializer_list<int32_t> capabilities) const {
     Over copy = *this;
@@ -67,7 +67,7 @@ struct Over {
 };
 
 inline const Over kTcp{{&kInet, &kInet6, &kDual}, {}, {}};
-inline const Over kTcp4{{&kInet}, {}, {}};            // what does not depend on the version of IP
+inline const Over kTcp4{{&kInet}, {}, {}};  // what does not depend on the version of IP
 inline const Over kTcp46{{&kInet, &kInet6}, {}, {}};
 inline const Over kDualOnly{{&kDual}, {}, {}};
 inline const Over kInet6Only{{&kInet6}, {}, {}};
@@ -114,19 +114,19 @@ Outcome Becomes(const std::function<bool()>& condition, std::string what);
 #define SOCKPROOF_REQ_9(a, ...) &a, SOCKPROOF_REQ_8(__VA_ARGS__)
 #define SOCKPROOF_REQ_10(a, ...) &a, SOCKPROOF_REQ_9(__VA_ARGS__)
 #define SOCKPROOF_PICK(a, b, c, d, e, f, g, h, i, j, name, ...) name
-#define SOCKPROOF_REQS(...)                                                                                            \
-  SOCKPROOF_PICK(__VA_ARGS__, SOCKPROOF_REQ_10, SOCKPROOF_REQ_9, SOCKPROOF_REQ_8, SOCKPROOF_REQ_7, SOCKPROOF_REQ_6,     \
-                 SOCKPROOF_REQ_5, SOCKPROOF_REQ_4, SOCKPROOF_REQ_3, SOCKPROOF_REQ_2, SOCKPROOF_REQ_1, )                 \
+#define SOCKPROOF_REQS(...)                                                                                         \
+  SOCKPROOF_PICK(__VA_ARGS__, SOCKPROOF_REQ_10, SOCKPROOF_REQ_9, SOCKPROOF_REQ_8, SOCKPROOF_REQ_7, SOCKPROOF_REQ_6, \
+                 SOCKPROOF_REQ_5, SOCKPROOF_REQ_4, SOCKPROOF_REQ_3, SOCKPROOF_REQ_2, SOCKPROOF_REQ_1, )             \
   (__VA_ARGS__)
 
 // At least one requirement, at most ten.
-#define SCENARIO(suite, name, over, ...)                                                                               \
-  static void Scenario_##suite##_##name([[maybe_unused]] const ::sockproof::Flavor& net);                              \
-  [[maybe_unused]] static const bool registered_##suite##_##name = ::sockproof::RegisterScenario(                      \
-      #suite, #name, __FILE__, __LINE__, over, {SOCKPROOF_REQS(__VA_ARGS__)}, &Scenario_##suite##_##name);             \
+#define SCENARIO(suite, name, over, ...)                                                                   \
+  static void Scenario_##suite##_##name([[maybe_unused]] const ::sockproof::Flavor& net);                  \
+  [[maybe_unused]] static const bool registered_##suite##_##name = ::sockproof::RegisterScenario(          \
+      #suite, #name, __FILE__, __LINE__, over, {SOCKPROOF_REQS(__VA_ARGS__)}, &Scenario_##suite##_##name); \
   static void Scenario_##suite##_##name([[maybe_unused]] const ::sockproof::Flavor& net)
 
-#define CHECK_REQUIREMENT(requirement, outcome) \
-  ::sockproof::CheckRequirement(requirement, outcome, __FILE__, __LINE__)
+// CheckRequirement, with the place where it stands.
+#define CHECK_REQUIREMENT(requirement, outcome) ::sockproof::CheckRequirement(requirement, outcome, __FILE__, __LINE__)
 
 }  // namespace sockproof

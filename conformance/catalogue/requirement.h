@@ -39,7 +39,7 @@ struct Requirement {
   const char* id;    // "backlog.capacity"
   const char* area;  // "backlog"
   const char* text;
-  TextList needs;            // capabilities without which no scenario can exist
+  TextList needs;               // capabilities without which no scenario can exist
   const Entry* const* entries;  // by profile number, inheritance resolved; nullptr: says nothing about that profile
 
   const Entry* For(int profile) const { return entries[profile]; }

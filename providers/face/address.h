@@ -20,8 +20,8 @@ class Address {
   static Address Loopback(int32_t family, uint16_t port = 0);  // SP_INET or SP_INET6
   static Address Any(int32_t family, uint16_t port = 0);
   static Address V4Mapped(std::array<uint8_t, 4> bytes, uint16_t port);  // ::ffff:a.b.c.d
-  static Address Unix(std::string_view path);      // a pathname, or an abstract name if it begins with NUL
-  static Address Unspecified();                    // family SP_UNSPEC: dissolves an association
+  static Address Unix(std::string_view path);                            // a pathname, or an abstract name if it begins with NUL
+  static Address Unspecified();                                          // family SP_UNSPEC: dissolves an association
 
   // "inet:127.0.0.1:80", "inet6:[::1]:80", "unix:/path", "unix:@abstract", "unix:" (unnamed), "unspec". Parse takes what
   // ToString gives; false on anything else.

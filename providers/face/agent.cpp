@@ -71,7 +71,8 @@ std::unique_ptr<Agent> Agent::Exec(Where where) { return Start(true, where); }
 
 std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
   Host& host = Host::Get();
-  if (host.processes.fork == nullptr || host.processes.exec == nullptr || host.processes.wait == nullptr || host.processes.kill == nullptr) {
+  if (host.processes.fork == nullptr || host.processes.exec == nullptr || host.processes.wait == nullptr ||
+      host.processes.kill == nullptr) {
     host.reporter().NotSupported("processes", "the provider cannot start another process");
   }
   int down[2], up[2];
@@ -150,7 +151,8 @@ void Agent::Call(sp_call* call, sp_result* result, const Payload* payload) {
     return;
   }
   if (!ParseResult(line, &answer, &why)) {
-    Host::Get().reporter().StepFailed(SOCKPROOF_HERE, "an answer of process " + std::to_string(process_) + ": " + why + ": " + line,
+    Host::Get().reporter().StepFailed(SOCKPROOF_HERE,
+                                      "an answer of process " + std::to_string(process_) + ": " + why + ": " + line,
                                       Outcome(OutcomeName{"unreadable"}));
   }
   *call = answer.call;
@@ -163,7 +165,8 @@ void Agent::Kill(Where where) {
   Host& host = Host::Get();
   host.Expect(host.processes.kill(host.self(), process_), "processes", "kill", where);
   int32_t code = 0;
-  host.Expect(host.processes.wait(host.self(), process_, Patience().count(), &code), "processes", "wait for a killed process", where);
+  host.Expect(host.processes.wait(host.self(), process_, Patience().count(), &code), "processes", "wait for a killed process",
+              where);
   running_ = false;
 }
 

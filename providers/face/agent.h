@@ -29,8 +29,8 @@ class Agent final : public Caller {
   Socket Attach(const Socket& same_value_as) { return Socket(same_value_as.handle(), this); }
   Socket Attach(sp_handle handle) { return Socket(handle, this); }
 
-  void Kill(Where where = SOCKPROOF_HERE);        // and waits until it is gone
-  int32_t Finish(Where where = SOCKPROOF_HERE);   // asks it to end; its exit code
+  void Kill(Where where = SOCKPROOF_HERE);       // and waits until it is gone
+  int32_t Finish(Where where = SOCKPROOF_HERE);  // asks it to end; its exit code
   int64_t process() const { return process_; }
 
  private:

@@ -293,7 +293,8 @@ class Parser {
     while (const auto text = Take("data")) {
       const std::size_t colon = text->find(':');
       sp_buffer buffer{};
-      if (colon == std::string::npos || !ReadNumber(std::string_view(*text).substr(0, colon), &buffer.length)) return Wrong(*text);
+      if (colon == std::string::npos || !ReadNumber(std::string_view(*text).substr(0, colon), &buffer.length))
+        return Wrong(*text);
       const std::string hex = text->substr(colon + 1);
       buffer.kind = PointerKind(hex);
       if (buffer.kind == SP_POINTER_VALID) {

@@ -15,7 +15,7 @@ struct Flavor {
   int32_t listen_family;   // of the socket that waits
   int32_t connect_family;  // of the one that reaches out
   int32_t type;
-  int32_t capability;      // what the provider must have
+  int32_t capability;  // what the provider must have
 
   bool tcp() const { return type == SP_STREAM && listen_family != SP_UNIX; }
   bool local() const { return listen_family == SP_UNIX; }

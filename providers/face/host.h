@@ -18,9 +18,9 @@ namespace sockproof {
 struct Where {
   const char* file = "";
   int line = 0;
-};
+};  // clang-format off
 #define SOCKPROOF_HERE ::sockproof::Where{__builtin_FILE(), __builtin_LINE()}
-
+// clang-format on
 // What the battery does when a scenario cannot go on. Both end the scenario (in the battery: the process).
 class Reporter {
  public:

@@ -195,9 +195,7 @@ std::optional<uint32_t> OpByName(std::string_view name) { return FindName(kOps, 
 std::string_view OptionName(int32_t option) { return Find(kOptions, static_cast<uint32_t>(option), "?"); }
 std::optional<int32_t> OptionByName(std::string_view name) { return Signed(FindName(kOptions, name)); }
 
-std::string_view CapabilityName(int32_t capability) {
-  return Find(kCapabilities, static_cast<uint32_t>(capability), "?");
-}
+std::string_view CapabilityName(int32_t capability) { return Find(kCapabilities, static_cast<uint32_t>(capability), "?"); }
 
 std::string_view FamilyName(int32_t family) { return Find(kFamilies, static_cast<uint32_t>(family), "?"); }
 std::optional<int32_t> FamilyByName(std::string_view name) { return Signed(FindName(kFamilies, name)); }

@@ -50,7 +50,8 @@ class AddressSlot {
 void CheckCount(const sp_call& call, const sp_result& result, uint64_t room) {
   if (result.error != SP_OK) return;
   if (result.value >= 0 && static_cast<uint64_t>(result.value) <= room) return;
-  Host::Get().reporter().ContractBroken("possible_result", fmt::format("{} returned {} for {} bytes", CallText(call), result.value, room));
+  Host::Get().reporter().ContractBroken("possible_result",
+                                        fmt::format("{} returned {} for {} bytes", CallText(call), result.value, room));
 }
 
 uint64_t TotalLength(const std::vector<sp_buffer>& buffers) {
@@ -278,7 +279,8 @@ RecvResult Socket::Recv(std::size_t room, const RecvOptions& options) {
   caller().Call(&call, &result, options.expected);
   const bool datagram_cut = (options.flags & SP_MSG_TRUNC) != 0;  // then the value is the datagram's own length
   if (!datagram_cut) CheckCount(call, result, room);
-  const auto got = result.error == SP_OK ? std::min<uint64_t>(room, static_cast<uint64_t>(std::max<int64_t>(result.value, 0))) : 0;
+  const auto got =
+      result.error == SP_OK ? std::min<uint64_t>(room, static_cast<uint64_t>(std::max<int64_t>(result.value, 0))) : 0;
   buffer.CheckUntouchedFrom(static_cast<std::size_t>(got), "recv");
   slot.Check("recv");
   RecvResult received(call, result);

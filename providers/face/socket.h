@@ -26,9 +26,9 @@ class [[nodiscard]] Result {
   Result(const sp_call& call, const sp_result& result);
 
   bool ok() const { return error_ == SP_OK; }
-  int32_t error() const { return error_; }    // enum sp_error
-  int64_t native() const { return native_; }  // the implementation's own code
-  int64_t value() const { return value_; }    // what the call returned: bytes, events, an option's integer
+  int32_t error() const { return error_; }           // enum sp_error
+  int64_t native() const { return native_; }         // the implementation's own code
+  int64_t value() const { return value_; }           // what the call returned: bytes, events, an option's integer
   const std::string& text() const { return text_; }  // "listen s5 backlog=3 -> EINVAL native=22"
 
   // NOLINTNEXTLINE(google-explicit-constructor): a result is looked at as an outcome everywhere
@@ -48,10 +48,10 @@ Result Must(Result result, Where where = SOCKPROOF_HERE);
 
 struct NameResult : Result {
   using Result::Result;
-  Address address;          // valid if `decoded`
+  Address address;  // valid if `decoded`
   bool decoded = false;
-  int32_t reported = -1;    // the length that came back
-  std::vector<uint8_t> raw; // what stands in the buffer, as far as it was asked for
+  int32_t reported = -1;     // the length that came back
+  std::vector<uint8_t> raw;  // what stands in the buffer, as far as it was asked for
 };
 
 struct OptionResult : Result {
@@ -186,8 +186,8 @@ class Socket {
 
 struct AcceptResult : Result {
   using Result::Result;
-  Socket socket;       // open if ok()
-  NameResult peer;     // its address as accept reported it
+  Socket socket;    // open if ok()
+  NameResult peer;  // its address as accept reported it
 };
 
 // The value of a successful step; ends the scenario otherwise.

@@ -79,8 +79,8 @@ bool Worker::Blocked() const {
 
 bool Worker::WaitBlocked() {
   Host& host = Host::Get();
-  const bool can_tell = host.threads.blocked != nullptr &&
-                        host.threads.blocked(host.self(), host.threads.current(host.self())) != SP_NOT_SUPPORTED;
+  const bool can_tell =
+      host.threads.blocked != nullptr && host.threads.blocked(host.self(), host.threads.current(host.self())) != SP_NOT_SUPPORTED;
   if (!can_tell) {
     LetQuietTimePass(std::chrono::milliseconds(100));
     return !Done();

@@ -23,14 +23,19 @@
 /* ---- Errors: your codes to neutral names. Only those that your stack can return. */
 static int32_t neutral_error(int code) {
   switch (code) {
-#define MAP(name) case name: return SP_##name;
-    MAP(EACCES) MAP(EADDRINUSE) MAP(EADDRNOTAVAIL) MAP(EAFNOSUPPORT) MAP(EAGAIN) MAP(EALREADY) MAP(EBADF) MAP(ECONNABORTED)
-    MAP(ECONNREFUSED) MAP(ECONNRESET) MAP(EDESTADDRREQ) MAP(EFAULT) MAP(EHOSTUNREACH) MAP(EINPROGRESS) MAP(EINTR) MAP(EINVAL)
-    MAP(EISCONN) MAP(EMFILE) MAP(EMSGSIZE) MAP(ENETUNREACH) MAP(ENFILE) MAP(ENOBUFS) MAP(ENOENT) MAP(ENOMEM) MAP(ENOPROTOOPT)
-    MAP(ENOTCONN) MAP(ENOTSOCK) MAP(EOPNOTSUPP) MAP(EPERM) MAP(EPIPE) MAP(EPROTONOSUPPORT) MAP(EPROTOTYPE) MAP(ETIMEDOUT)
+#define MAP(name) \
+  case name:      \
+    return SP_##name;
+    MAP(EACCES)
+    MAP(EADDRINUSE) MAP(EADDRNOTAVAIL) MAP(EAFNOSUPPORT) MAP(EAGAIN) MAP(EALREADY) MAP(EBADF) MAP(ECONNABORTED) MAP(ECONNREFUSED)
+        MAP(ECONNRESET) MAP(EDESTADDRREQ) MAP(EFAULT) MAP(EHOSTUNREACH) MAP(EINPROGRESS) MAP(EINTR) MAP(EINVAL) MAP(EISCONN)
+            MAP(EMFILE) MAP(EMSGSIZE) MAP(ENETUNREACH) MAP(ENFILE) MAP(ENOBUFS) MAP(ENOENT) MAP(ENOMEM) MAP(ENOPROTOOPT)
+                MAP(ENOTCONN) MAP(ENOTSOCK) MAP(EOPNOTSUPP) MAP(EPERM) MAP(EPIPE) MAP(EPROTONOSUPPORT) MAP(EPROTOTYPE)
+                    MAP(ETIMEDOUT)
 #undef MAP
-    case 0: return SP_OK;
-    default: return SP_UNKNOWN_ERROR;
+                        case 0 : return SP_OK;
+    default:
+      return SP_UNKNOWN_ERROR;
   }
 }
 
@@ -78,7 +83,8 @@ static socklen_t to_native(const struct sp_address* from, struct sockaddr_storag
     struct sockaddr_un* un = (struct sockaddr_un*)to;
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, from->path, from->path_length);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + from->path_length + (from->path_length != 0 && from->path[0] != 0));
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + from->path_length +
+                       (from->path_length != 0 && from->path[0] != 0));
   }
   to->ss_family = AF_UNSPEC;
   return sizeof(struct sockaddr_in);
@@ -150,12 +156,14 @@ static pthread_mutex_t watcher_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct {
   uint32_t neutral;
   short native;
-} event_names[] = {{SP_IN, POLLIN}, {SP_OUT, POLLOUT}, {SP_PRI, POLLPRI}, {SP_ERR, POLLERR}, {SP_HUP, POLLHUP}, {SP_NVAL, POLLNVAL}, {SP_RDHUP, POLLRDHUP}};
+} event_names[] = {{SP_IN, POLLIN},   {SP_OUT, POLLOUT},   {SP_PRI, POLLPRI},    {SP_ERR, POLLERR},
+                   {SP_HUP, POLLHUP}, {SP_NVAL, POLLNVAL}, {SP_RDHUP, POLLRDHUP}};
 
 static void watch(struct sp_call* call, struct sp_result* result) {
   struct sp_watch_set_args* args = &call->u.watch_set;
-  struct watcher* watcher = (struct watcher*)(intptr_t)(call->op == SP_OP_WATCH_WAIT || call->op == SP_OP_WATCH_CLOSE
-                                                            ? call->handle.value : args->watcher.value);
+  struct watcher* watcher =
+      (struct watcher*)(intptr_t)(call->op == SP_OP_WATCH_WAIT || call->op == SP_OP_WATCH_CLOSE ? call->handle.value
+                                                                                                : args->watcher.value);
   if (call->op == SP_OP_WATCH_CREATE) {
     if (call->u.watch_create.mechanism != SP_POLL || call->u.watch_create.modes != 0) {
       not_supported(result);
@@ -215,12 +223,24 @@ static void watch(struct sp_call* call, struct sp_result* result) {
 static int native_option(int32_t option, int* level, int* name) {
   *level = SOL_SOCKET;
   switch (option) {
-    case SP_SO_ERROR: *name = SO_ERROR; return 1;
-    case SP_SO_ACCEPTCONN: *name = SO_ACCEPTCONN; return 1;
-    case SP_SO_REUSEADDR: *name = SO_REUSEADDR; return 1;
-    case SP_SO_KEEPALIVE: *name = SO_KEEPALIVE; return 1;
-    case SP_IPV6_V6ONLY: *level = IPPROTO_IPV6; *name = IPV6_V6ONLY; return 1;
-    default: return 0;
+    case SP_SO_ERROR:
+      *name = SO_ERROR;
+      return 1;
+    case SP_SO_ACCEPTCONN:
+      *name = SO_ACCEPTCONN;
+      return 1;
+    case SP_SO_REUSEADDR:
+      *name = SO_REUSEADDR;
+      return 1;
+    case SP_SO_KEEPALIVE:
+      *name = SO_KEEPALIVE;
+      return 1;
+    case SP_IPV6_V6ONLY:
+      *level = IPPROTO_IPV6;
+      *name = IPV6_V6ONLY;
+      return 1;
+    default:
+      return 0;
   }
 }
 
@@ -264,7 +284,8 @@ static void transfer(struct sp_call* call, struct sp_result* result) {
   if (args->flags & SP_MSG_NOSIGNAL) flags |= MSG_NOSIGNAL;
   if (args->flags & SP_MSG_WAITALL) flags |= MSG_WAITALL;
   const int fd = descriptor(&call->handle);
-  finish(result, call->op == SP_OP_SEND ? send(fd, buffer->data, buffer->length, flags) : recv(fd, buffer->data, buffer->length, flags));
+  finish(result,
+         call->op == SP_OP_SEND ? send(fd, buffer->data, buffer->length, flags) : recv(fd, buffer->data, buffer->length, flags));
   args->handle_count = 0;
   args->flags_out = 0;
 }
@@ -282,7 +303,10 @@ static void provider_call(void* self, struct sp_call* call, struct sp_result* re
   switch (call->op) {
     case SP_OP_SOCKET: {
       const struct sp_socket_args* args = &call->u.socket;
-      const int family = args->family == SP_INET ? AF_INET : args->family == SP_INET6 ? AF_INET6 : args->family == SP_UNIX ? AF_UNIX : -1;
+      const int family = args->family == SP_INET    ? AF_INET
+                         : args->family == SP_INET6 ? AF_INET6
+                         : args->family == SP_UNIX  ? AF_UNIX
+                                                    : -1;
       const int type = args->type == SP_STREAM ? SOCK_STREAM : args->type == SP_SEQPACKET ? SOCK_SEQPACKET : -1;
       if (family < 0 || type < 0 || (args->modes & ~(uint32_t)SP_NONBLOCKING) != 0) {
         not_supported(result);
@@ -300,7 +324,8 @@ static void provider_call(void* self, struct sp_call* call, struct sp_result* re
       }
       const socklen_t natural = to_native(&in->address, &address);
       const socklen_t length = in->length == SP_NATURAL_LENGTH ? natural : (socklen_t)in->length;
-      finish(result, call->op == SP_OP_BIND ? bind(fd, (struct sockaddr*)&address, length) : connect(fd, (struct sockaddr*)&address, length));
+      finish(result, call->op == SP_OP_BIND ? bind(fd, (struct sockaddr*)&address, length)
+                                            : connect(fd, (struct sockaddr*)&address, length));
       return;
     }
     case SP_OP_LISTEN:
@@ -323,7 +348,8 @@ static void provider_call(void* self, struct sp_call* call, struct sp_result* re
         not_supported(result);
         return;
       }
-      finish(result, call->op == SP_OP_LOCAL_NAME ? getsockname(fd, out.buffer, out.length_pointer) : getpeername(fd, out.buffer, out.length_pointer));
+      finish(result, call->op == SP_OP_LOCAL_NAME ? getsockname(fd, out.buffer, out.length_pointer)
+                                                  : getpeername(fd, out.buffer, out.length_pointer));
       if (result->error == SP_OK) decode(name, &out);
       return;
     }
@@ -347,7 +373,8 @@ static void provider_call(void* self, struct sp_call* call, struct sp_result* re
         return;
       }
       const int flags = fcntl(fd, F_GETFL);
-      finish(result, flags < 0 ? flags : fcntl(fd, F_SETFL, call->u.set_mode.set != 0 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
+      finish(result,
+             flags < 0 ? flags : fcntl(fd, F_SETFL, call->u.set_mode.set != 0 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
       return;
     }
     case SP_OP_WATCH_CREATE:

@@ -29,8 +29,7 @@ struct Place {
 
 class Refused {
  public:
-  Refused(const Place& place, const std::string& reason)
-      : text_(fmt::format("{}:{}: {}", place.file, place.line, reason)) {}
+  Refused(const Place& place, const std::string& reason) : text_(fmt::format("{}:{}: {}", place.file, place.line, reason)) {}
   const std::string& text() const { return text_; }
 
  private:
@@ -71,11 +70,11 @@ bool IsIdentifier(const std::string& text) {
     if (!(c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) return false;
   }
   static const std::set<std::string> kKeywords = {
-      "and",    "auto",  "bool",   "break",  "case",  "catch",  "char",     "class",  "const", "default", "delete", "do",
-      "double", "else",  "enum",   "extern", "false", "float",  "for",      "friend", "goto",  "if",      "inline", "int",
-      "long",   "new",   "not",    "or",     "private", "public", "register", "return", "short", "signed",  "sizeof", "static",
-      "struct", "switch", "this",  "throw",  "true",  "try",    "union",    "using",  "virtual", "void",  "while",  "xor",
-      "linux",  "unix"};
+      "and",      "auto",   "bool",   "break",  "case",    "catch",  "char",   "class",  "const",   "default",
+      "delete",   "do",     "double", "else",   "enum",    "extern", "false",  "float",  "for",     "friend",
+      "goto",     "if",     "inline", "int",    "long",    "new",    "not",    "or",     "private", "public",
+      "register", "return", "short",  "signed", "sizeof",  "static", "struct", "switch", "this",    "throw",
+      "true",     "try",    "union",  "using",  "virtual", "void",   "while",  "xor",    "linux",   "unix"};
   return kKeywords.count(text) == 0;
 }
 
@@ -181,7 +180,8 @@ class Compiler {
       if (!profile.inherits.empty() && names.count(profile.inherits) == 0) {
         throw Refused(profile.place, fmt::format("inherits '{}', which is not defined above it", profile.inherits));
       }
-      if (!names.insert(profile.name).second) throw Refused(profile.place, fmt::format("profile '{}' stands twice", profile.name));
+      if (!names.insert(profile.name).second)
+        throw Refused(profile.place, fmt::format("profile '{}' stands twice", profile.name));
     }
     std::map<std::string, Place> areas, suites;
     for (const AreaDef& area : areas_) {
@@ -192,12 +192,14 @@ class Compiler {
         throw Refused(area.place, fmt::format("suite '{}' is also in {}", area.suite, other->second.file));
       }
       for (const OutcomeDef& outcome : area.outcomes) {
-        if (Declared(shared_, outcome.name)) throw Refused(outcome.place, fmt::format("'{}' is in outcomes.toml already", outcome.name));
+        if (Declared(shared_, outcome.name))
+          throw Refused(outcome.place, fmt::format("'{}' is in outcomes.toml already", outcome.name));
       }
       std::map<std::string, Place> ids;
       for (const RequirementDef& requirement : area.requirements) {
         if (const auto [other, fresh] = ids.emplace(requirement.id, requirement.place); !fresh) {
-          throw Refused(requirement.place, fmt::format("id '{}' stands twice, first in line {}", requirement.id, other->second.line));
+          throw Refused(requirement.place,
+                        fmt::format("id '{}' stands twice, first in line {}", requirement.id, other->second.line));
         }
         if (requirement.entries.empty()) throw Refused(requirement.place, "no profile has an entry");
         for (const auto& [profile, entry] : requirement.entries) {
@@ -233,7 +235,8 @@ class Compiler {
     const Reader reader(file, table, {"area", "suite", "title", "outcome", "requirement"});
     AreaDef area{reader.Text("area"), reader.Text("suite"), reader.Text("title"), {}, {}, {file, 1}};
     if (!IsIdentifier(area.area)) throw Refused(reader.place("area"), fmt::format("'{}' is no lower_case name", area.area));
-    if (area.area + ".toml" != file) throw Refused(reader.place("area"), fmt::format("area '{}' belongs into {}.toml", area.area, area.area));
+    if (area.area + ".toml" != file)
+      throw Refused(reader.place("area"), fmt::format("area '{}' belongs into {}.toml", area.area, area.area));
     for (const toml::table* item : reader.Tables("outcome")) AddOutcome(&area.outcomes, ReadOutcome(file, *item));
     for (const toml::table* item : reader.Tables("requirement")) area.requirements.push_back(ReadRequirement(file, *item));
     if (area.requirements.empty()) throw Refused(area.place, "there is no requirement");
@@ -245,7 +248,8 @@ class Compiler {
     for (const ProfileDef& profile : profiles_) known.insert(profile.name);
     const Reader reader(file, table, known);
     RequirementDef requirement{reader.Text("id"), reader.Text("text"), reader.Texts("needs", false), {}, reader.place()};
-    if (!IsIdentifier(requirement.id)) throw Refused(reader.place("id"), fmt::format("'{}' is no lower_case name", requirement.id));
+    if (!IsIdentifier(requirement.id))
+      throw Refused(reader.place("id"), fmt::format("'{}' is no lower_case name", requirement.id));
     for (const std::string& need : requirement.needs) CheckCapability(reader.place("needs"), need);
     for (const ProfileDef& profile : profiles_) {
       const toml::node* node = table.get(profile.name);
@@ -277,9 +281,13 @@ class Compiler {
 
   void CheckOutcome(const AreaDef& area, const EntryDef& entry, const std::string& outcome) const {
     if (sockproof::ErrorByName(outcome) || Declared(area.outcomes, outcome) || Declared(shared_, outcome)) return;
-    if (outcome.size() > 1 && outcome[0] == '=' && outcome.find_first_not_of("0123456789", outcome[1] == '-' ? 2 : 1) == std::string::npos) return;
-    throw Refused(entry.place, fmt::format("outcome '{}' does not exist: it is no error name, no =N, and declared neither here nor in "
-                                           "outcomes.toml", outcome));
+    if (outcome.size() > 1 && outcome[0] == '=' &&
+        outcome.find_first_not_of("0123456789", outcome[1] == '-' ? 2 : 1) == std::string::npos)
+      return;
+    throw Refused(entry.place,
+                  fmt::format("outcome '{}' does not exist: it is no error name, no =N, and declared neither here nor in "
+                              "outcomes.toml",
+                              outcome));
   }
 
   static std::string Quote(const std::string& text) {
@@ -312,10 +320,12 @@ class Compiler {
         "// Made by catalogue-compiler from {}.toml.\n#pragma once\n\n#include \"catalogue/outcomes.h\"\n"
         "#include \"catalogue/requirement.h\"\n\nnamespace sockproof::{} {{\n",
         area.area, area.area);
-    for (const RequirementDef& requirement : area.requirements) text += fmt::format("extern const Requirement {};\n", requirement.id);
+    for (const RequirementDef& requirement : area.requirements)
+      text += fmt::format("extern const Requirement {};\n", requirement.id);
     text += fmt::format("}}  // namespace sockproof::{}\n", area.area);
     if (!area.outcomes.empty()) {
-      text += fmt::format("namespace sockproof::outcome {{\ninline namespace of_{} {{\n{}}}\n}}\n", area.area, OutcomeConstants(area.outcomes));
+      text += fmt::format("namespace sockproof::outcome {{\ninline namespace of_{} {{\n{}}}\n}}\n", area.area,
+                          OutcomeConstants(area.outcomes));
     }
     return text;
   }
@@ -354,7 +364,8 @@ class Compiler {
           const std::string name = fmt::format("{}_{}", base, profile);
           const std::string allow = List(&text, name + "_allow", entry.allow);
           const std::string cite = List(&text, name + "_cite", entry.cite);
-          text += fmt::format("constexpr Entry {}{{\"{}\", {}, {}, {}}};\n", name, profile, LevelConstant(entry.level), allow, cite);
+          text +=
+              fmt::format("constexpr Entry {}{{\"{}\", {}, {}, {}}};\n", name, profile, LevelConstant(entry.level), allow, cite);
         }
         text += fmt::format("constexpr const Entry* {}_entries[] = {{", base);
         for (const ProfileDef& profile : profiles_) text += EntryFor(requirement, base, profile) + ", ";
@@ -373,10 +384,12 @@ class Compiler {
                           profile.inherits.empty() ? "nullptr" : Quote(profile.inherits));
     }
     text += "};\nconstexpr Area all_areas[] = {\n";
-    for (const AreaDef& area : areas_) text += fmt::format("    {{\"{}\", \"{}\", {}}},\n", area.area, area.suite, Quote(area.title));
+    for (const AreaDef& area : areas_)
+      text += fmt::format("    {{\"{}\", \"{}\", {}}},\n", area.area, area.suite, Quote(area.title));
     text += "};\nconst Requirement* const all_requirements[] = {\n" + pointers + "};\n}  // namespace\n\n";
     text += fmt::format(
-        "const Catalogue& TheCatalogue() {{\n  static const Catalogue catalogue{{all_profiles, {}, all_areas, {}, all_requirements, {}, "
+        "const Catalogue& TheCatalogue() {{\n  static const Catalogue catalogue{{all_profiles, {}, all_areas, {}, "
+        "all_requirements, {}, "
         "\"{:016x}\"}};\n  return catalogue;\n}}\n\n}}  // namespace sockproof\n",
         profiles_.size(), areas_.size(), count, digest_);
     return text;

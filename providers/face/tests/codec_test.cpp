@@ -77,8 +77,9 @@ TEST(Codec, NamedPayloadIsMadeAgain) {
 }
 
 TEST(Codec, RefusesWhatIsNotOfTheForm) {
-  for (const char* text : {"", "dance s5", "listen", "listen x5", "listen s5 backlog=many", "listen s5 colour=red", "bind s5 address=inet:1.2.3",
-                           "send s7 data=3:6162", "recv s7 room=99999999999", "get_option s7 option=SO_NICE", "socket", "shutdown s7 how"}) {
+  for (const char* text :
+       {"", "dance s5", "listen", "listen x5", "listen s5 backlog=many", "listen s5 colour=red", "bind s5 address=inet:1.2.3",
+        "send s7 data=3:6162", "recv s7 room=99999999999", "get_option s7 option=SO_NICE", "socket", "shutdown s7 how"}) {
     OwnedCall call;
     std::string why;
     EXPECT_FALSE(ParseCall(text, &call, &why)) << text;
@@ -112,8 +113,8 @@ TEST(Codec, ResultsComeBackAsTheyWere) {
 }
 
 TEST(Codec, AddressesComeBackAsTheyWere) {
-  for (const char* text : {"inet:0.0.0.0:0", "inet:255.255.255.255:65535", "inet6:[fe80:0:0:0:0:0:0:1%3]:80", "unix:", "unix:/a/b",
-                           "unix:\\x00name\\x20x", "unspec", "family:5"}) {
+  for (const char* text : {"inet:0.0.0.0:0", "inet:255.255.255.255:65535", "inet6:[fe80:0:0:0:0:0:0:1%3]:80",
+                           "unix:", "unix:/a/b", "unix:\\x00name\\x20x", "unspec", "family:5"}) {
     Address address;
     ASSERT_TRUE(Address::Parse(text, &address)) << text;
     EXPECT_EQ(address.ToString(), text);

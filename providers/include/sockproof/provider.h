@@ -29,7 +29,7 @@
  */
 #ifndef SOCKPROOF_PROVIDER_H
 #define SOCKPROOF_PROVIDER_H
-
+/* clang-format off */
 #include <stdint.h>
 
 #ifdef __cplusplus
