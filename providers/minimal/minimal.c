@@ -23,6 +23,8 @@
 /* ---- Errors: your codes to neutral names. Only those that your stack can return. */
 static int32_t neutral_error(int code) {
   switch (code) {
+    case 0:
+      return SP_OK;
 /* clang-format off */
 #define MAP(name) case name: return SP_##name;
     MAP(EACCES) MAP(EADDRINUSE) MAP(EADDRNOTAVAIL) MAP(EAFNOSUPPORT) MAP(EAGAIN) MAP(EALREADY) MAP(EBADF) MAP(ECONNABORTED)
@@ -30,10 +32,8 @@ static int32_t neutral_error(int code) {
     MAP(EISCONN) MAP(EMFILE) MAP(EMSGSIZE) MAP(ENETUNREACH) MAP(ENFILE) MAP(ENOBUFS) MAP(ENOENT) MAP(ENOMEM) MAP(ENOPROTOOPT)
     MAP(ENOTCONN) MAP(ENOTSOCK) MAP(EOPNOTSUPP) MAP(EPERM) MAP(EPIPE) MAP(EPROTONOSUPPORT) MAP(EPROTOTYPE) MAP(ETIMEDOUT)
 #undef MAP
-        /* clang-format on */
-        case 0 : return SP_OK;
-    default:
-      return SP_UNKNOWN_ERROR;
+          /* clang-format on */
+          default : return SP_UNKNOWN_ERROR;
   }
 }
 
