@@ -32,9 +32,9 @@ static int32_t neutral_error(int code) {
     MAP(EISCONN) MAP(EMFILE) MAP(EMSGSIZE) MAP(ENETUNREACH) MAP(ENFILE) MAP(ENOBUFS) MAP(ENOENT) MAP(ENOMEM) MAP(ENOPROTOOPT)
     MAP(ENOTCONN) MAP(ENOTSOCK) MAP(EOPNOTSUPP) MAP(EPERM) MAP(EPIPE) MAP(EPROTONOSUPPORT) MAP(EPROTOTYPE) MAP(ETIMEDOUT)
 #undef MAP
-          /* clang-format on */
-          default : return SP_UNKNOWN_ERROR;
+      /* clang-format on */
   }
+  return SP_UNKNOWN_ERROR;
 }
 
 static void finish(struct sp_result* result, int64_t returned) {
