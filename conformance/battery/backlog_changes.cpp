@@ -187,7 +187,7 @@ SCENARIO(Backlog, LocalGrowWakes, kLocal.Waits(milliseconds(50)), backlog::local
   auto connecting = Spawn("connect", [&] { return waiter.Connect(listener.address); });
   connecting.WaitBlocked();
   static_cast<void>(Must(listener.socket.Listen(8)));
-  if (!connecting.DoneWithin(seconds(2))) {
+  if (!connecting.DoneWithin(Patience())) {
     CHECK_REQUIREMENT(backlog::local_grow_wakes, outcome::pending);
     static_cast<void>(AcceptNext(listener.socket));
     static_cast<void>(connecting.Join());
