@@ -129,6 +129,8 @@ void Attempt::time_is_up() {
 
 void Attempt::is_dying() {
   phase_ = Phase::stacks;
+  // It waits a few seconds for a debugger, which may be busy with others for longer.
+  process_->signal(SIGSTOP);
   workshop_.stacks.take(processes_to_look_at(),
                         [self = shared_from_this()](Stacks stacks) { self->after_stacks(std::move(stacks)); });
 }

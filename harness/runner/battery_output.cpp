@@ -145,6 +145,7 @@ void BatteryOutput::line(std::string_view text) {
   // The provider may have left a line of its own unfinished before the mark.
   const std::size_t mark = text.find(kMark);
   if (mark == std::string_view::npos) {
+    if (text.empty()) return;  // the battery begins a new line before each record
     tail_add(text);
     tail_add("\n");
     return;

@@ -87,9 +87,14 @@ std::string describe_failure(const json& check) {
 }
 
 std::string describe_steps(const json& step) {
+  // The text of a call often says its outcome already.
+  const std::string call = text_of(step, "call");
+  const std::string outcome = text_of(step, "outcome");
   const std::string detail = text_of(step, "detail");
-  return fmt::format("a step that the scenario stands on failed: {} gave {}{}{}", text_of(step, "call"), text_of(step, "outcome"),
-                     detail.empty() ? "" : ": ", detail);
+  std::string text = "a step that the scenario stands on failed: " + call;
+  if (call.find(outcome) == std::string::npos) text += " gave " + outcome;
+  if (!detail.empty() && detail != call) text += ": " + detail;
+  return text;
 }
 
 // The process did not end by itself with all records written.
