@@ -40,8 +40,11 @@ SCENARIO(Connect, MakesAConnection, kConnections.Waits(milliseconds(20)), connec
 
   MustBeReady(listener.socket, SP_IN);
   Socket server = Must(listener.socket.Accept());
-  CHECK_REQUIREMENT(connect::names_agree, NameIs(server.PeerName(), SeenByListener(net, Must(client.LocalName())),
-                                                 "the client's address as the server sees it"));
+  // What is said of a local client, which is not bound, is left open.
+  if (!net.local()) {
+    CHECK_REQUIREMENT(connect::names_agree, NameIs(server.PeerName(), SeenByListener(net, Must(client.LocalName())),
+                                                   "the client's address as the server sees it"));
+  }
   CHECK_REQUIREMENT(connect::names_agree,
                     NameIs(server.LocalName(), SeenByListener(net, peer), "the server's address as the client sees it"));
   CHECK_REQUIREMENT(connect::one_connection, Exchange(client, server));
