@@ -136,4 +136,10 @@ inline Outcome AcceptConn(Socket& socket) {
   return option.ok() ? Outcome::OfNumber(option.integer, option.text()) : Outcome(option);
 }
 
+// Whether the socket says that it listens: any number but 0 says so.
+inline bool SaysItListens(Socket& socket) {
+  const OptionResult option = socket.Get(SP_SO_ACCEPTCONN);
+  return option.ok() && option.integer != 0;
+}
+
 }  // namespace sockproof
