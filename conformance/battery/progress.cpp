@@ -52,6 +52,31 @@ SCENARIO(Progress, SaysThatItIsUnderWay, kTcp, progress::call, progress::again, 
   CHECK_REQUIREMENT(progress::again, client.Connect(full.listener.address));
 }
 
+// The queue is filled here by hand, each call in a thread of its own: one that blocks though it must not is an answer too.
+SCENARIO(Progress, NeverBlocks, kTcp.Needs({SP_CAP_THREADS}).Waits(milliseconds(60)), progress::call) {
+  Listener listener = ListenOn(net, 0);
+  std::vector<Socket> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(net.NewConnecting(SP_NONBLOCKING));
+    Socket& client = clients.back();
+    auto connector =
+        Spawn("connector", [handle = client.handle(), &listener] { return Socket::Borrowed(handle).Connect(listener.address); });
+    if (!connector.DoneWithin(Patience())) {
+      CHECK_REQUIREMENT(progress::call, outcome::still_blocked);
+      return;
+    }
+    const Result call = connector.Join();
+    if (call.ok()) continue;
+    if (call.error() == SP_EINPROGRESS) {
+      if (Events(client, SP_OUT) == 0) LetQuietTimePass(milliseconds(50));
+      if (Events(client, SP_OUT) != 0) continue;  // it was established after all
+    }
+    CHECK_REQUIREMENT(progress::call, call);
+    return;
+  }
+  Host::Get().reporter().NotSupported("full_backlog", "a backlog of 0 takes eight connections in");
+}
+
 SCENARIO(Progress, NoEventsBeforeItsTime, kTcpWatched.Waits(milliseconds(60)), progress::no_early_events) {
   FullListener full = FillListener(net);
   Socket client = Begin(net, full.listener.address);
