@@ -165,8 +165,7 @@ SCENARIO(Close, ConnectingOverTheOldConnection, kTcp46.Needs({SP_CAP_SILENCE}), 
   }
 }
 
-SCENARIO(Close, UserTimeOutOption, kTcp, close::user_timeout_option, close::user_timeout_default,
-         close::user_timeout_negative) {
+SCENARIO(Close, UserTimeOutOption, kTcp, close::user_timeout_option, close::user_timeout_default, close::user_timeout_negative) {
   Pair pair = ConnectedPair(net);
   Socket fresh = net.NewConnecting();
   for (Socket* socket : {&fresh, &pair.client, &pair.server}) {

@@ -135,8 +135,7 @@ SCENARIO(Refused, SendReportsIt, kTcp, refused::send_reports, refused::send_afte
   for (int i = 0; i < 2; ++i) CHECK_REQUIREMENT(refused::send_afterwards, client.SendBytes("x"));
 }
 
-SCENARIO(Refused, TheNextConnectReportsIt, kTcp, refused::connect_reports, refused::connect_after_taken,
-         refused::new_attempt) {
+SCENARIO(Refused, TheNextConnectReportsIt, kTcp, refused::connect_reports, refused::connect_after_taken, refused::new_attempt) {
   Listener nobody = Nobody(net);
   Socket client = RefusedMeanwhile(net, nobody);
   CHECK_REQUIREMENT(refused::connect_reports, client.Connect(nobody.address));
