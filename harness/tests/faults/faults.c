@@ -128,9 +128,9 @@ static int accept_wrapped(int fd, struct sockaddr* address, socklen_t* length, i
   if (fault("accept-names-the-wrong-port") && address != NULL && (address->sa_family == AF_INET || address->sa_family == AF_INET6)) {
     ((struct sockaddr_in*)address)->sin_port ^= htons(1);
   }
-  if (fault("accept-forgets-keepalive")) {
+  if (fault("accept-forgets-the-user-timeout")) {
     const int off = 0;
-    REAL(setsockopt)(result, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof off);
+    REAL(setsockopt)(result, IPPROTO_TCP, TCP_USER_TIMEOUT, &off, sizeof off);
   }
   return result;
 }

@@ -1,0 +1,90 @@
+"""The catalogue: a broken one stops the build with file, line and reason; and no requirement stands without a scenario."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from sockproof import build, paths
+
+CATALOGUE = paths.ROOT / "conformance" / "catalogue"
+AREA = """area  = "play"
+suite = "Play"
+title = "Something to play with"
+
+[[outcome]]
+name = "odd"
+text = "neither"
+
+[[requirement]]
+id   = "first"
+text = "A sentence."
+[requirement.posix]
+level = "MUST"
+allow = ["ok", "EINVAL", "odd", "=3"]
+cite  = ["POSIX.1-2001 listen() ERRORS"]
+"""
+BROKEN = {  # what is replaced, by what: line and reason
+    "an unknown key": ('level = "MUST"', 'level = "MUST"\ncolour = "red"', "13: unknown key 'colour'"),
+    "an id twice": ('[[requirement]]', AREA[AREA.index("[[requirement]]"):] + "\n[[requirement]]", "id 'first' stands twice"),
+    "an outcome that does not exist": ('"odd", "=3"', '"even"', "outcome 'even' does not exist"),
+    "no citation": ('cite  = ["POSIX.1-2001 listen() ERRORS"]', "", "'cite' is missing"),
+    "an empty citation": ('["POSIX.1-2001 listen() ERRORS"]', "[]", "'cite' is empty"),
+    "an unknown level": ('"MUST"', '"OUGHT"', "12: level 'OUGHT' is none of"),
+    "an unknown profile": ("[requirement.posix]", "[requirement.plan9]", "unknown key 'plan9'"),
+    "an unknown capability": ('text = "A sentence."', 'text = "A sentence."\nneeds = ["wings"]', "there is no capability 'wings'"),
+    "an id that is no name": ('id   = "first"', 'id   = "First Things"', "9: 'First Things' is no lower_case name"),
+    "no entry at all": (AREA[AREA.index("[requirement.posix]"):], "", "no profile has an entry"),
+    "what is no TOML": ('title = "Something', "title = Something", "play.toml:3: "),
+    "another area's file": ('area  = "play"', 'area  = "work"', "belongs into work.toml"),
+    "an outcome that all have": ('name = "odd"', 'name = "holds"', "'holds' is in outcomes.toml already"),
+}
+
+
+@pytest.fixture(name="compiler", scope="session")
+def the_catalogue_compiler(built: build.Build) -> Path:
+    return built.folder / "conformance" / "catalogue-compiler"
+
+
+def compiled(compiler: Path, folder: Path, area: str) -> "subprocess.CompletedProcess[str]":
+    for name in ("profiles.toml", "outcomes.toml"):
+        shutil.copy(CATALOGUE / name, folder / name)
+    (folder / "play.toml").write_text(area)
+    return subprocess.run([compiler, folder / "generated", *sorted(folder.glob("*.toml"))], capture_output=True, text=True, check=False)
+
+
+def test_a_good_catalogue_is_taken(compiler: Path, tmp_path: Path) -> None:
+    done = compiled(compiler, tmp_path, AREA)
+    assert done.returncode == 0, done.stderr
+    assert "extern const Requirement first;" in (tmp_path / "generated" / "play.h").read_text()
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_one_stops_with_file_line_and_reason(compiler: Path, tmp_path: Path, case: str) -> None:
+    before, after, reason = BROKEN[case]
+    assert before in AREA
+    done = compiled(compiler, tmp_path, AREA.replace(before, after, 1))
+    assert done.returncode == 1
+    assert done.stderr.startswith("play.toml:") and reason in done.stderr, done.stderr
+
+
+def listed(built: build.Build, what: str, *more: str) -> list[dict[str, object]]:
+    run = subprocess.run([built.battery, f"--list={what}", *more], capture_output=True, text=True, check=True)
+    entries: list[dict[str, object]] = json.loads(run.stdout)
+    return entries
+
+
+@pytest.mark.parametrize("profile", ["posix", "linux"])
+def test_every_requirement_has_a_scenario(built: build.Build, profile: str) -> None:
+    tried = {requirement for scenario in listed(built, "scenarios") for requirement in scenario["requirements"]}  # type: ignore[attr-defined]
+    idle = [entry["id"] for entry in listed(built, "requirements", f"--profile={profile}")
+            if "inject" not in entry["needs"] and entry["id"] not in tried]  # type: ignore[operator]
+    assert not idle
+
+
+def test_a_must_of_linux_has_a_document(built: build.Build) -> None:
+    """What is known from the source or from trying alone is OBSERVED."""
+    bare = [entry["id"] for entry in listed(built, "requirements", "--profile=linux") if entry["level"] == "MUST"
+            and all(str(cite).startswith(("seen on", "Linux 6")) for cite in entry["cite"])]  # type: ignore[attr-defined]
+    assert not bare
