@@ -26,15 +26,15 @@ allow = ["ok", "EINVAL", "odd", "=3"]
 cite  = ["POSIX.1-2001 listen() ERRORS"]
 """
 BROKEN = {  # what is replaced, by what: line and reason
-    "an unknown key": ('level = "MUST"', 'level = "MUST"\ncolour = "red"', "13: unknown key 'colour'"),
+    "an unknown key": ('level = "MUST"', 'level = "MUST"\ncolour = "red"', "14: unknown key 'colour'"),
     "an id twice": ('[[requirement]]', AREA[AREA.index("[[requirement]]"):] + "\n[[requirement]]", "id 'first' stands twice"),
     "an outcome that does not exist": ('"odd", "=3"', '"even"', "outcome 'even' does not exist"),
     "no citation": ('cite  = ["POSIX.1-2001 listen() ERRORS"]', "", "'cite' is missing"),
     "an empty citation": ('["POSIX.1-2001 listen() ERRORS"]', "[]", "'cite' is empty"),
-    "an unknown level": ('"MUST"', '"OUGHT"', "12: level 'OUGHT' is none of"),
+    "an unknown level": ('"MUST"', '"OUGHT"', "13: level 'OUGHT' is none of"),
     "an unknown profile": ("[requirement.posix]", "[requirement.plan9]", "unknown key 'plan9'"),
     "an unknown capability": ('text = "A sentence."', 'text = "A sentence."\nneeds = ["wings"]', "there is no capability 'wings'"),
-    "an id that is no name": ('id   = "first"', 'id   = "First Things"', "9: 'First Things' is no lower_case name"),
+    "an id that is no name": ('id   = "first"', 'id   = "First Things"', "10: 'First Things' is no lower_case name"),
     "no entry at all": (AREA[AREA.index("[requirement.posix]"):], "", "no profile has an entry"),
     "what is no TOML": ('title = "Something', "title = Something", "play.toml:3: "),
     "another area's file": ('area  = "play"', 'area  = "work"', "belongs into work.toml"),
