@@ -9,8 +9,8 @@ from sockproof import build, paths
 
 def test_the_minimal_provider_passes_what_it_can_do(built: build.Build, tmp_path: Path) -> None:
     library = tmp_path / "libminimal.so"
-    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC", "-I", paths.ROOT / "providers/include",
-                    paths.ROOT / "providers/minimal/minimal.c", "-o", library], check=True)
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC",
+                    "-I", paths.ROOT / "providers/include", paths.ROOT / "providers/minimal/minimal.c", "-o", library], check=True)
     run = subprocess.run([built.runner, "--battery", built.battery, "--provider", f"lib:{library}", "--profile", "linux",
                           "--filter", "Data.*:Shutdown.*:Listen.*:Refused.*", "--output", tmp_path / "out"],
                          capture_output=True, text=True, timeout=300, check=False)

@@ -125,7 +125,8 @@ static int accept_wrapped(int fd, struct sockaddr* address, socklen_t* length, i
     return newest;
   }
   if (fault("accept-inherits-nonblocking") && is_nonblocking(fd)) REAL(fcntl)(result, F_SETFL, O_NONBLOCK);
-  if (fault("accept-names-the-wrong-port") && address != NULL && (address->sa_family == AF_INET || address->sa_family == AF_INET6)) {
+  if (fault("accept-names-the-wrong-port") && address != NULL &&
+      (address->sa_family == AF_INET || address->sa_family == AF_INET6)) {
     ((struct sockaddr_in*)address)->sin_port ^= htons(1);
   }
   if (fault("accept-forgets-the-user-timeout")) {
@@ -135,7 +136,9 @@ static int accept_wrapped(int fd, struct sockaddr* address, socklen_t* length, i
   return result;
 }
 int accept(int fd, struct sockaddr* address, socklen_t* length) { return accept_wrapped(fd, address, length, 0, 0); }
-int accept4(int fd, struct sockaddr* address, socklen_t* length, int flags) { return accept_wrapped(fd, address, length, flags, 1); }
+int accept4(int fd, struct sockaddr* address, socklen_t* length, int flags) {
+  return accept_wrapped(fd, address, length, flags, 1);
+}
 
 /* ---- connect */
 int connect(int fd, const struct sockaddr* address, socklen_t length) {
