@@ -11,9 +11,9 @@ TARGETS = ROOT / "harness" / "targets"
 
 def _writable(folder: Path) -> bool:
     """Whether files can be made in `folder`, or it in the nearest ancestor that exists."""
-    while not folder.exists():
+    while not os.path.exists(folder):  # unlike Path.exists, says no where it may not look
         folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _private_cache() -> Path:

@@ -115,5 +115,5 @@ def closing(results: Results) -> str:
     unexpected = sum(entry.unexpected for entry in entries)
     wall = (results.summary or {}).get("wall_ms")
     time = f" in {float(wall) / 1000:.1f} s" if wall is not None else ""
-    end = "" if results.summary is not None else "; the run was cut short"
+    end = "; the run was cut short" if results.summary is None or results.summary.get("interrupted") else ""
     return f"{plural(len(entries), 'scenario')}{time}: {told}; {unexpected} unexpected{end}"
