@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from sockproof import paths
 
+STAMP = ".sockproof-built"  # as old as the start of the last build of RUN_TARGETS that went well
 RUN_TARGETS = ("sockproof-battery", "sockproof-runner")
 
 
@@ -47,19 +49,30 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _call(command: list[str]) -> None:
     """Runs a tool of the build; what it says is shown only when it fails."""
-    done = subprocess.run(command, cwd=paths.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    environment = dict(os.environ)
+    if "CCACHE_DIR" not in environment and not paths.writable(paths.user_cache()):
+        environment["CCACHE_DISABLE"] = "1"  # it would fail for want of a place
+    done = subprocess.run(command, env=environment, cwd=paths.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise BuildError(f"{' '.join(command)}\n{done.stdout}")
 
 
-def _current(folder: Path, targets: tuple[str, ...]) -> bool:
-    """Whether `folder`, which need not be ours to write to, holds these targets as the sources are now."""
-    if not Build(folder).ready():
+def _sources() -> Iterator[Path]:
+    """What RUN_TARGETS are made of."""
+    yield paths.ROOT / "CMakeLists.txt"
+    yield paths.ROOT / "CMakePresets.json"
+    for folder in ("providers", "conformance", "harness/runner"):
+        yield from (file for file in (paths.ROOT / folder).rglob("*") if file.suffix in (".cpp", ".h", ".c", ".toml", ".txt"))
+
+
+def _current(folder: Path) -> bool:
+    """Whether `folder`, which need not be ours to write to, holds RUN_TARGETS of the sources as they are now."""
+    try:
+        built = (folder / STAMP).stat().st_mtime
+        return Build(folder).ready() and all(source.stat().st_mtime <= built for source in _sources())
+    except OSError:
         return False
-    asked = subprocess.run(["ninja", "-C", str(folder), "-n", *targets], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
-    return asked.returncode == 0 and "no work to do" in asked.stdout
 
 
 def ensure(preset: str = "release", targets: tuple[str, ...] = RUN_TARGETS) -> Build:
@@ -68,13 +81,17 @@ def ensure(preset: str = "release", targets: tuple[str, ...] = RUN_TARGETS) -> B
     build = Build(folder)
     somebody_elses = paths.ROOT / "build" / preset
     try:
-        if folder != somebody_elses and "SOCKPROOF_BUILD" not in os.environ and _current(somebody_elses, targets):
+        if folder != somebody_elses and "SOCKPROOF_BUILD" not in os.environ and _current(somebody_elses):
             return Build(somebody_elses)
         with _locked(folder):
+            start = time.time()
             if not (folder / "build.ninja").exists():
                 print(f"sockproof: building into {folder}", file=sys.stderr, flush=True)
                 _call(["cmake", "--preset", preset, "-B", str(folder)])
             _call(["cmake", "--build", str(folder)] + [word for target in targets for word in ("--target", target)])
+            if targets in (RUN_TARGETS, ()):
+                (folder / STAMP).touch()
+                os.utime(folder / STAMP, (start, start))
     except FileNotFoundError as missing:
         raise BuildError(f"{missing.filename} is not installed: ci/setup run installs it") from missing
     return build

@@ -9,19 +9,23 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ROOT / "harness" / "targets"
 
 
-def _writable(folder: Path) -> bool:
+def writable(folder: Path) -> bool:
     """Whether files can be made in `folder`, or it in the nearest ancestor that exists."""
     while not os.path.exists(folder):  # unlike Path.exists, says no where it may not look
         folder = folder.parent
     return os.access(folder, os.W_OK | os.X_OK)
 
 
+def user_cache() -> Path:
+    """Where this user's programs keep what they can make again; it may not exist, or be closed."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
 def _private_cache() -> Path:
     """A folder of this user's own for this checkout, for a checkout that the user cannot write to."""
     of_checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    if _writable(cache):
-        return cache / "sockproof" / of_checkout
+    if writable(user_cache()):
+        return user_cache() / "sockproof" / of_checkout
     private = Path(tempfile.gettempdir()) / f"sockproof-{os.getuid()}"
     private.mkdir(mode=0o700, exist_ok=True)
     if private.lstat().st_uid != os.getuid() or private.is_symlink():
@@ -35,13 +39,13 @@ def build_dir(preset: str) -> Path:
     if chosen:
         return Path(chosen).resolve() / preset
     here = ROOT / "build" / preset
-    return here if _writable(here) else _private_cache() / "build" / preset
+    return here if writable(here) else _private_cache() / "build" / preset
 
 
 def results_dir(name: str) -> Path:
     """A new folder for the results of one run: in out/ of the checkout, else in the user's cache. `name` says what and when."""
     base = ROOT / "out"
-    if not _writable(base):
+    if not writable(base):
         base = _private_cache() / "out"
     base.mkdir(parents=True, exist_ok=True)
     for attempt in range(1000):
