@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -115,9 +116,13 @@ def _loopback(family: socket.AddressFamily, host: str) -> Callable[[], str]:
 def _socket_filter() -> str:
     drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
     program = struct.pack("HxxxxxxP", 1, ctypes.addressof(drop_all))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        any_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-    return "SO_ATTACH_FILTER"
+    with suppress(OSError):  # a scenario has a namespace of its own where it may, and with it the right to this
+        _enter_namespace()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+    return "SO_ATTACH_FILTER on a listener"
 
 
 def _debugger() -> str:
@@ -173,13 +178,13 @@ def _other_user() -> str:
 
 PROBES: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("network namespaces", _enter_namespace,
-     "scenarios share this machine's loopback; those that need sysctls or a network of their own are not_supported"),
+     "scenarios share this machine's loopback; those with capability knobs or silence may be not_supported"),
     ("user namespaces", _user_namespace, "only root gets namespaces of its own; an ordinary user runs without isolation"),
-    ("sysctls of a namespace", _sysctl, "scenarios that need net.ipv4 settings, such as tcp_abort_on_overflow, are not_supported"),
+    ("sysctls of a namespace", _sysctl, "scenarios that need net.ipv4 settings (capability knobs) are not_supported"),
     ("TUN devices", _tun, "no scripted peer: requirements that need packet injection have no scenario to stand on"),
     ("IPv4 loopback", _loopback(socket.AF_INET, "127.0.0.1"), "no run: nearly everything uses 127.0.0.1"),
     ("IPv6 loopback", _loopback(socket.AF_INET6, "::1"), "families inet6 and dual are not_supported"),
-    ("socket filters", _socket_filter, "scenarios that silence a peer by a filter are not_supported"),
+    ("socket filters", _socket_filter, "scenarios that make a listener silent (capability silence) are not_supported"),
     ("stacks of a crash or a hang", _debugger, "crashed and hung come without stacks, and say why"),
     ("root", _other_user, "scenarios that need a privilege are not_supported, unless a user namespace gives it"),
     ("descriptors", _descriptors, f"scenarios that want up to {NEEDED_DESCRIPTORS} open sockets are not_supported"),
