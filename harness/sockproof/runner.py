@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,8 +93,9 @@ class Run:
             self.on_stderr(f"sockproof: the runner ended with {process.returncode}: {' '.join(self.command())}")
 
     def _forward(self, stream: Iterator[str]) -> None:
-        for line in stream:
-            self.on_stderr(line.rstrip("\n"))
+        with suppress(ValueError):  # closed under our hands, when whoever reads us has gone away
+            for line in stream:
+                self.on_stderr(line.rstrip("\n"))
 
 
 def listing(build: Build, what: str, provider: str, profile: str) -> list[Json]:
