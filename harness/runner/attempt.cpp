@@ -34,6 +34,8 @@ constexpr std::int64_t kMemoryAfterNs = 2'000'000;  // memory cannot grow withou
 constexpr auto kLastWords = milliseconds(300);
 // A process that even SIGKILL does not end (it waits in the kernel) is left behind.
 constexpr auto kUnkillable = std::chrono::seconds(10);
+// Beyond twice the wait that it declared.
+constexpr auto kLateEnough = std::chrono::seconds(3);
 constexpr std::size_t kTraceLines = 200;
 
 std::int64_t nanoseconds_since_epoch(steady_clock::time_point time) {
@@ -222,6 +224,10 @@ void Attempt::abandon() {
   timer_.cancel();
   phase_ = Phase::over;
   if (process_) process_->kill_group();
+}
+
+bool Attempt::overdue(steady_clock::time_point now) const {
+  return parked() && now - began_ > kLateEnough + milliseconds(2 * scenario_.waits_ms);
 }
 
 ActivityMeter::State Attempt::sample(steady_clock::time_point now) {

@@ -52,6 +52,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
 
   Task task() const { return task_; }
   bool parked() const { return meter_.state() == ActivityMeter::State::parked; }
+  /// It waits, and has waited for so long that it can only be hanging.
+  bool overdue(std::chrono::steady_clock::time_point now) const;
   const std::string& name() const { return scenario_.name; }
   Outcome& outcome() { return outcome_; }
 

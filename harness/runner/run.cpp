@@ -187,14 +187,17 @@ class Engine {
       if (error || stopped_) return;
       const auto now = steady_clock::now();
       bool room = false;
+      unsigned overdue = 0;
       // A copy: a sample may find a limit exceeded, which ends an attempt.
       for (const auto& attempt : std::vector<std::shared_ptr<Attempt>>(running_.begin(), running_.end())) {
         const bool was_parked = attempt->parked();
         const bool is_parked = attempt->sample(now) == ActivityMeter::State::parked;
         if (!was_parked && is_parked) scheduler_.park(), room = true;
         if (was_parked && !is_parked) scheduler_.unpark();
+        if (attempt->overdue(now)) ++overdue;
       }
-      if (room) fill_up_later();
+      scheduler_.set_overdue(overdue);
+      if (room || overdue > 0) fill_up_later();
       progress_.tick(running_.size());
       sample_later();
     });

@@ -17,7 +17,7 @@ void Scheduler::fill(const std::vector<std::int64_t>& waits_ms, const std::vecto
 
 std::optional<Task> Scheduler::start_next() {
   if (active_ >= jobs_) return std::nullopt;
-  const unsigned all = active_ + parked_;
+  const unsigned all = active_ + parked_ - std::min(parked_, overdue_);
   std::deque<Task>* queue = nullptr;
   if (all < most_ && !waiting_.empty()) queue = &waiting_;
   // Waits that fill all places leave the cores idle: a few more processes that compute do no harm.

@@ -28,6 +28,8 @@ class Scheduler {
   std::optional<Task> start_next();
   void park() { --active_, ++parked_; }
   void unpark() { ++active_, --parked_; }
+  /// How many of the parked ones wait for much longer than they said: they will end at their limit, and take no place until then.
+  void set_overdue(unsigned number) { overdue_ = number < kMostOverdue ? number : kMostOverdue; }
   void end(bool parked) { --(parked ? parked_ : active_); }
   /// Nothing more is started.
   void stop();
@@ -38,10 +40,13 @@ class Scheduler {
   bool idle() const { return active_ + parked_ == 0; }
 
  private:
+  // They cost memory still.
+  static constexpr unsigned kMostOverdue = 192;
   unsigned jobs_;
   unsigned most_;
   unsigned active_ = 0;
   unsigned parked_ = 0;
+  unsigned overdue_ = 0;
   std::deque<Task> waiting_;  // declare a wait
   std::deque<Task> working_;  // declare none: they fill the cores when no more waits may be begun
 };

@@ -5,6 +5,7 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <utility>
 
 #include "battery_output.h"
@@ -18,6 +19,8 @@ constexpr int kMostInARun = 20;
 constexpr std::size_t kMostProcesses = 3;
 constexpr std::size_t kMostStacks = 64;
 constexpr std::size_t kMostFrames = 64;
+// A run in which everything hangs must not stand still for its debugger.
+constexpr auto kPatience = std::chrono::seconds(8);
 constexpr auto kDebuggerLimit = std::chrono::seconds(10);
 
 std::string why_nothing(const std::string& output) {
@@ -37,6 +40,7 @@ struct StackTaker::Request {
   explicit Request(boost::asio::io_context& context) : timer(context) {}
   std::vector<pid_t> pids;
   std::size_t next = 0;
+  std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
   Done done;
   Stacks result;
   std::string output;
@@ -94,7 +98,9 @@ void StackTaker::next() {
   if (current_ || waiting_.empty()) return;
   current_ = waiting_.front();
   waiting_.pop_front();
-  attach(current_);
+  if (std::chrono::steady_clock::now() - current_->asked < kPatience) return attach(current_);
+  current_->result.missing = "gdb was busy with other processes";
+  boost::asio::post(context_, [this, request = current_] { answer(request); });
 }
 
 void StackTaker::attach(const std::shared_ptr<Request>& request) {

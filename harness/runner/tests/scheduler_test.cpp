@@ -47,6 +47,17 @@ TEST(Scheduler, LetsWorkGoOnWhenAllPlacesWait) {
   EXPECT_EQ(drain(scheduler), (std::vector<std::size_t>{3}));
 }
 
+TEST(Scheduler, DoesNotWaitForThoseThatHang) {
+  Scheduler scheduler(1, 2);
+  scheduler.fill({900, 800, 700, 600}, {{0, 0}, {1, 0}, {2, 0}, {3, 0}});
+  EXPECT_EQ(drain(scheduler), (std::vector<std::size_t>{0, 1}));
+  scheduler.set_overdue(1);
+  EXPECT_EQ(drain(scheduler), (std::vector<std::size_t>{2}));
+  scheduler.set_overdue(0);  // the one that hung has ended
+  scheduler.end(true);
+  EXPECT_EQ(drain(scheduler), std::vector<std::size_t>{});
+}
+
 TEST(Scheduler, RunsOneRepeatAfterTheOther) {
   Scheduler scheduler(8, 100);
   scheduler.fill({0, 100}, {{0, 0}, {1, 0}, {0, 1}, {1, 1}});
