@@ -13,6 +13,7 @@
 #include "failure.h"
 #include "filter.h"
 #include "procfs.h"
+#include "temporary.h"
 #include "trace_ring.h"
 
 namespace sockproof::runner {
@@ -215,8 +216,7 @@ void Attempt::remove_directory() {
   // As a rule there is the trace and nothing else.
   ::unlink((directory_ / "trace").c_str());
   if (::rmdir(directory_.c_str()) == 0) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
+  remove_tree(directory_);
 }
 
 void Attempt::abandon() {

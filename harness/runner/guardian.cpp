@@ -15,6 +15,7 @@
 
 #include "failure.h"
 #include "procfs.h"
+#include "temporary.h"
 
 namespace sockproof::runner {
 namespace {
@@ -65,8 +66,7 @@ void kill_all(const std::set<pid_t>& sessions, const std::string& mark) {
   }
   if (!goodbye) {
     kill_all(sessions, mark);
-    std::error_code ignored;
-    std::filesystem::remove_all(temporary, ignored);
+    remove_tree(temporary);
   }
   ::_exit(0);
 }

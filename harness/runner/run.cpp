@@ -1,9 +1,7 @@
 #include "run.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,13 +11,11 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <set>
-#include <tuple>
 
 #include "attempt.h"
 #include "failure.h"
@@ -27,7 +23,7 @@
 #include "plan.h"
 #include "progress.h"
 #include "results_file.h"
-#include "sha256.h"
+#include "temporary.h"
 
 namespace sockproof::runner {
 namespace {
@@ -42,38 +38,6 @@ unsigned started_at_once(unsigned jobs) { return jobs == 1 ? 1 : jobs + 1; }
 // Waiting costs a process memory and a place, no core.
 constexpr unsigned kWaitingForEachJob = 32;
 constexpr auto kSampling = std::chrono::milliseconds(1);
-
-// Short, because AF_UNIX addresses hold 108 bytes with everything in them. In memory where that is possible: a directory for
-// each scenario, made and removed, is work for a disk. A launcher may show its program another /dev/shm than ours.
-class TemporaryDirectory {
- public:
-  explicit TemporaryDirectory(bool launched) {
-    const char* wish = ::getenv("TMPDIR");
-    std::vector<std::string> places;
-    if (wish != nullptr && *wish != '\0' && std::strlen(wish) <= 32)
-      places.emplace_back(wish);
-    else if (!launched)
-      places.emplace_back("/dev/shm");
-    places.emplace_back("/tmp");
-    for (const std::string& place : places) {
-      std::string name = place + "/sp.XXXXXX";
-      if (::mkdtemp(name.data()) == nullptr) continue;
-      path_ = name;
-      return;
-    }
-    throw Failure(fmt::format("cannot make a temporary directory in {}: {}", places.back(), std::strerror(errno)));
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 // Runs the tasks that are left, and hands each result to the sink.
 class Engine {

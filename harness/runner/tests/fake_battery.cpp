@@ -265,6 +265,14 @@ const std::vector<Fake>& fakes() {
          wait_for_file(file);
          pass();
        }},
+      {"Leave.ClosedDirectory", 0, 5000, false,
+       [] {
+         const std::string directory = std::string(std::getenv("SOCKPROOF_TMPDIR")) + "/d";
+         ::mkdir(directory.c_str(), 0700);
+         std::ofstream(directory + "/file") << "text";
+         ::chmod(directory.c_str(), 0400);
+         pass();
+       }},
       {"Leave.ChildHoldsTheOutput", 0, 5000, false,
        [] {
          if (::fork() == 0) wait_for_ever();

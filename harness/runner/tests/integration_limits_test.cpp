@@ -125,6 +125,7 @@ TEST_F(Limits, LeavesNothingOfAScenarioBehind) {
   EXPECT_EQ(one("Leave.Daemon")["verdict"], "passed");
   EXPECT_EQ(scenario("Leave.Daemon/inet")["stragglers"], 1);
   EXPECT_EQ(survivors().size(), 0U);
+  EXPECT_EQ(one("Leave.ClosedDirectory")["verdict"], "passed");
   const json holder = one("Leave.ChildHoldsTheOutput");
   EXPECT_EQ(holder["verdict"], "passed");
   EXPECT_LT(holder["duration_ms"], 4000) << "the end of the scenario counts, not the end of its output";
