@@ -148,7 +148,7 @@ int Main(int argc, char** argv) {
   Host& host = Host::Get();
   host.SetReporter(&recorder);
   InstallFatalHandlers();
-  Trace::Get().Open();
+  Trace::Get().Open(agent);
   std::string why;
   if (!host.Open(provider, {{"posix", sockproof_posix_provider}, {"linux", sockproof_posix_provider}}, &why)) return Fail(why);
   if (agent) return ServeAgent(agent_in, agent_out);

@@ -54,6 +54,12 @@ json List(const TextList& list) {
 // What a provider hands over need not be UTF-8.
 std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
+std::string TraceRecord() {
+  const uint64_t written = Trace::Get().LinesWritten();
+  const std::vector<std::string> lines = Trace::Get().Tail(kTraceLines);
+  return Dump(json{{"record", "trace"}, {"lines", lines}, {"dropped", written - std::min<uint64_t>(written, lines.size())}});
+}
+
 }  // namespace
 
 struct Recorder::State {
@@ -89,7 +95,7 @@ void Recorder::Write(const std::string& text) {
   WriteAll(line.data(), line.size());
 }
 
-void Recorder::WriteTrace() { Write(Dump(json{{"record", "trace"}, {"lines", Trace::Get().Tail(kTraceLines)}, {"dropped", 0}})); }
+void Recorder::WriteTrace() { Write(TraceRecord()); }
 
 void Recorder::WriteEnd(std::string_view verdict, std::string_view level, const std::string& detail) {
   json declared = json::array(), checked = json::array();
@@ -272,8 +278,7 @@ void OnTerminate(int) {
   // Time is over. Where the ring does not outlive this process (a launcher without the host's files) the trace goes out here;
   // this allocates, which a handler should not, but what could break is killed within the second anyhow.
   if (!Trace::Get().OutlivesProcess()) {
-    const std::string text =
-        "\n@sockproof " + Dump(json{{"record", "trace"}, {"lines", Trace::Get().Tail(kTraceLines)}, {"dropped", 0}}) + "\n";
+    const std::string text = "\n@sockproof " + TraceRecord() + "\n";
     WriteAll(text.data(), text.size());
   }
   _exit(128 + SIGTERM);

@@ -199,7 +199,7 @@ void Attempt::finish() {
     for (json& line : (*evidence.records.trace)["lines"]) outcome_.trace.push_back(std::move(line.get_ref<std::string&>()));
     outcome_.trace_dropped = (*evidence.records.trace)["dropped"].get<std::int64_t>();
   } else if (!went_well) {
-    outcome_.trace = read_trace_ring((directory_ / "trace").string(), kTraceLines);
+    outcome_.trace = read_trace_ring((directory_ / "trace").string(), kTraceLines, &outcome_.trace_dropped);
   }
   const bool died = evidence.limit != Limit::none || evidence.records.signal || evidence.exit.signal != 0;
   if (died && outcome_.stacks.stacks.empty() && outcome_.stacks.missing.empty())

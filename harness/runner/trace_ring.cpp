@@ -22,7 +22,8 @@ std::uint64_t little_endian(const std::string& bytes, std::size_t at) {
 
 }  // namespace
 
-std::vector<std::string> read_trace_ring(const std::string& path, std::size_t most) {
+std::vector<std::string> read_trace_ring(const std::string& path, std::size_t most, std::int64_t* dropped) {
+  if (dropped != nullptr) *dropped = 0;
   const std::string file = read_text(path, kLargest);
   if (file.size() <= kHeader || file.compare(0, 8, "SPTRACE1") != 0) return {};
   const std::uint64_t written = little_endian(file, 8);
@@ -52,6 +53,9 @@ std::vector<std::string> read_trace_ring(const std::string& path, std::size_t mo
     at = newline + 1;
   }
   if (lines.size() > most) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(most));
+  const std::uint64_t lines_written = little_endian(file, 40);
+  if (dropped != nullptr && lines_written > lines.size() && lines_written <= written)
+    *dropped = static_cast<std::int64_t>(lines_written - lines.size());
   return lines;
 }
 

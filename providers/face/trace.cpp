@@ -28,6 +28,7 @@ struct Trace::Header {
   uint64_t capacity;
   std::atomic<uint64_t> operations;
   int64_t started_ns;
+  std::atomic<uint64_t> lines;
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free, "processes share the counters through memory");
 
@@ -39,7 +40,7 @@ Trace& Trace::Get() {
   return trace;
 }
 
-void Trace::Open() {
+void Trace::Open(bool join) {
   static_assert(sizeof(Header) <= kHeaderSize);
   void* memory = MAP_FAILED;
   if (const char* path = std::getenv("SOCKPROOF_TRACE_FILE"); path != nullptr && *path != '\0') {
@@ -57,8 +58,13 @@ void Trace::Open() {
     memory = mmap(nullptr, kHeaderSize + kCapacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return;
   }
-  header_ = new (memory) Header{};
   bytes_ = static_cast<char*>(memory) + kHeaderSize;
+  const Header* there = static_cast<const Header*>(memory);
+  if (join && shared_ && std::memcmp(there->mark, "SPTRACE1", sizeof there->mark) == 0 && there->capacity == kCapacity) {
+    header_ = static_cast<Header*>(memory);
+    return;
+  }
+  header_ = new (memory) Header{};
   header_->capacity = kCapacity;
   header_->started_ns = HostNow();
   std::memcpy(header_->mark, "SPTRACE1", sizeof header_->mark);
@@ -74,8 +80,6 @@ void Trace::End(uint64_t operation, std::string_view result) { Append(operation,
 
 void Trace::Note(std::string_view text) { Append(header_ != nullptr ? ++header_->operations : 0, '=', text); }
 
-void Trace::AfterFork() {}
-
 void Trace::Append(uint64_t operation, char mark, std::string_view text) {
   if (header_ == nullptr) return;
   const int64_t now = HostNow() - header_->started_ns;
@@ -83,12 +87,15 @@ void Trace::Append(uint64_t operation, char mark, std::string_view text) {
                                        ThreadIndex(), mark, text);
   if (line.size() > kCapacity) return;
   // Reserve first, write then: threads and processes write side by side, each into its own place.
+  header_->lines.fetch_add(1);
   const uint64_t at = header_->written.fetch_add(line.size());
   const std::size_t from = static_cast<std::size_t>(at % kCapacity);
   const std::size_t first = std::min(line.size(), kCapacity - from);
   std::memcpy(bytes_ + from, line.data(), first);
   std::memcpy(bytes_, line.data() + first, line.size() - first);
 }
+
+uint64_t Trace::LinesWritten() const { return header_ != nullptr ? header_->lines.load() : 0; }
 
 std::vector<std::string> Trace::Tail(std::size_t lines) const {
   if (header_ == nullptr) return {};

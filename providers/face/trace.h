@@ -8,8 +8,8 @@
 // seconds since the scenario began, p is the process, t the thread (t0 the scenario's own). '=' is a remark.
 //
 // Lines live in a ring that survives the process when SOCKPROOF_TRACE_FILE names a file that can be mapped: 64 bytes of
-// header (the mark "SPTRACE1", the count of bytes ever written, the capacity; both uint64_t in the machine's order), then
-// the bytes, wrapped around.
+// header (the mark "SPTRACE1", then as uint64_t in the machine's order the count of bytes ever written, the capacity, two
+// numbers of the writers' own and the count of lines ever written), then the bytes, wrapped around.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,9 @@ class Trace {
  public:
   static Trace& Get();
 
-  // Maps the ring; call once, before any thread. Falls back to memory of the process.
-  void Open();
+  // Maps the ring; call once, before any thread. Falls back to memory of the process. `join`: the file is the ring of a
+  // scenario that is under way, and what stands in it stays.
+  void Open(bool join = false);
 
   uint64_t Begin(std::string_view call);  // the operation's number
   void End(uint64_t operation, std::string_view result);
@@ -33,10 +34,8 @@ class Trace {
 
   // The last lines that are still there, oldest first.
   std::vector<std::string> Tail(std::size_t lines) const;
+  uint64_t LinesWritten() const;  // also those that the ring no longer holds
   bool OutlivesProcess() const { return shared_; }
-
-  // Called in a forked child, whose lines carry its own number from then on.
-  void AfterFork();
 
  private:
   void Append(uint64_t operation, char mark, std::string_view text);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -29,6 +30,8 @@ class TraceRing : public ::testing::Test {
     const std::uint64_t written = text.size();
     std::memcpy(file.data() + 8, &written, 8);
     std::memcpy(file.data() + 16, &capacity, 8);
+    const auto lines = static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+    std::memcpy(file.data() + 40, &lines, 8);
     for (std::size_t i = 0; i < text.size(); ++i) file[64 + i % capacity] = text[i];
     std::ofstream(path(), std::ios::binary) << file;
   }
@@ -47,6 +50,15 @@ TEST_F(TraceRing, GivesEveryLineOfARingThatIsNotFull) {
 TEST_F(TraceRing, LeavesOutTheLineThatTheRingHasEatenInto) {
   write("first line\nsecond line\nthird\nfourth\n", 24);
   EXPECT_EQ(read_trace_ring(path(), 10), (Lines{"third", "fourth"}));
+}
+
+TEST_F(TraceRing, SaysHowManyLinesCameBefore) {
+  write("first line\nsecond line\nthird\nfourth\n", 24);
+  std::int64_t dropped = -1;
+  EXPECT_EQ(read_trace_ring(path(), 1, &dropped), Lines{"fourth"});
+  EXPECT_EQ(dropped, 3);
+  EXPECT_EQ(read_trace_ring(path() + ".not", 1, &dropped), Lines{});
+  EXPECT_EQ(dropped, 0);
 }
 
 TEST_F(TraceRing, IsEmptyForEverythingElse) {
