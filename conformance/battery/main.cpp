@@ -17,6 +17,7 @@
 #include "catalogue/requirement.h"
 #include "face/agent.h"
 #include "face/names.h"
+#include "face/threads.h"
 
 extern "C" const struct sp_provider* sockproof_posix_provider(void);
 
@@ -167,6 +168,11 @@ int Main(int argc, char** argv) {
   }
   RegisterTests();
   const int result = RUN_ALL_TESTS();
+  if (RunningWorkers() > 0) {
+    // A thread that is still in a call of the provider would find the provider closed, and objects destroyed.
+    std::fflush(stdout);
+    recorder.Leave(result);
+  }
   host.Close();
   RemoveScratchDirectory();
   return result;

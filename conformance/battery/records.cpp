@@ -63,7 +63,8 @@ std::string TraceRecord() {
 }  // namespace
 
 struct Recorder::State {
-  std::mutex mutex;
+  std::mutex mutex;  // held for each record, and never given back by who ends the process
+  bool ended = false;
   std::string scenario;
   std::vector<const Requirement*> declared;
   std::set<const Requirement*> checked;
@@ -109,6 +110,7 @@ void Recorder::WriteEnd(std::string_view verdict, std::string_view level, const 
                   {"declared", declared},
                   {"checked", checked},
                   {"detail", detail}}));
+  state().ended = true;
 }
 
 void Recorder::Leave(int code) {
@@ -120,6 +122,7 @@ void Recorder::Leave(int code) {
 
 void Recorder::Begin(std::string scenario, std::vector<const Requirement*> declared) {
   State& now = state();
+  now.ended = false;
   now.scenario = std::move(scenario);
   now.declared = std::move(declared);
   now.checked.clear();
@@ -136,6 +139,7 @@ void Recorder::Begin(std::string scenario, std::vector<const Requirement*> decla
 bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Where where) {
   State& now = state();
   const std::lock_guard<std::mutex> lock(now.mutex);
+  if (now.ended) return true;  // a thread that the scenario left behind: its time is over
   const Entry* entry = requirement.For(profile_);
   if (std::find(now.declared.begin(), now.declared.end(), &requirement) == now.declared.end())
     now.undeclared.insert(&requirement);
@@ -205,7 +209,16 @@ bool Recorder::End() {
   return true;
 }
 
+// Several threads may come to an end of the scenario at the same time: the first one ends it, the others wait for that.
+std::unique_lock<std::mutex> Recorder::LastWord() {
+  std::unique_lock<std::mutex> lock(state().mutex);
+  if (!state().ended) return lock;
+  lock.unlock();
+  for (;;) pause();
+}
+
 void Recorder::NotSupported(std::string_view capability, const std::string& detail) {
+  const std::unique_lock<std::mutex> lock = LastWord();
   Write(Dump(json{{"record", "not_supported"}, {"capability", capability}, {"detail", detail}}));
   if (state().any_failed) {
     WriteEnd("failed", LevelName(state().worst), "");
@@ -216,6 +229,7 @@ void Recorder::NotSupported(std::string_view capability, const std::string& deta
 }
 
 void Recorder::StepFailed(Where where, const std::string& step, const Outcome& outcome) {
+  const std::unique_lock<std::mutex> lock = LastWord();
   const char* file = std::strrchr(where.file, '/');
   const std::string place = fmt::format("{}:{}", file != nullptr ? file + 1 : where.file, where.line);
   Write(Dump(

@@ -1,6 +1,7 @@
 // What the battery says to the runner: a line of JSON a record, on standard output.
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +24,11 @@ class Recorder final : public Reporter {
   void Begin(std::string scenario, std::vector<const Requirement*> declared);
   // False if it failed.
   bool Check(const Requirement& requirement, const Outcome& outcome, Where where);
-  // Writes the end record after the body came to its end; returns whether the verdict is one that gtest should pass.
+  // Writes the end record after the body came to its end; returns whether the verdict is one that gtest should pass. What
+  // threads that the scenario left behind have to say after it is not written.
   bool End();
+  // Ends the process without unwinding or destroying anything.
+  [[noreturn]] void Leave(int code);
 
   [[noreturn]] void NotSupported(std::string_view capability, const std::string& detail) override;
   [[noreturn]] void StepFailed(Where where, const std::string& step, const Outcome& outcome) override;
@@ -36,7 +40,7 @@ class Recorder final : public Reporter {
   void Write(const std::string& json);
   void WriteTrace();
   void WriteEnd(std::string_view verdict, std::string_view level, const std::string& detail);
-  [[noreturn]] void Leave(int code);
+  std::unique_lock<std::mutex> LastWord();
 
   int profile_ = -1;
 };

@@ -119,10 +119,15 @@ void Host::Call(sp_call* call, sp_result* result, const Payload* payload) {
 }
 
 bool Host::Has(int32_t capability, std::string* why) const {
-  const char* reason = nullptr;
-  const bool has = table_->capability(self_, capability, &reason) == SP_OK;
-  if (!has && why != nullptr) *why = reason != nullptr ? reason : "the provider does not have it";
-  return has;
+  const std::lock_guard<std::mutex> lock(capabilities_mutex_);
+  auto at = capabilities_.find(capability);
+  if (at == capabilities_.end()) {
+    const char* reason = nullptr;
+    const bool has = table_->capability(self_, capability, &reason) == SP_OK;
+    at = capabilities_.emplace(capability, Answer{has, reason != nullptr ? reason : "the provider does not have it"}).first;
+  }
+  if (!at->second.has && why != nullptr) *why = at->second.why;
+  return at->second.has;
 }
 
 void Host::Need(int32_t capability) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +62,7 @@ class Host final : public Caller {
   // The same without an end to the scenario.
   void CallRaw(sp_call* call, sp_result* result, const Payload* payload = nullptr);
 
+  // Asked once and kept: an answer must not depend on what the scenario has done meanwhile.
   bool Has(int32_t capability, std::string* why = nullptr) const;
   void Need(int32_t capability);  // ends the scenario as not supported without it
   // Ends the scenario as not supported if an optional function said so, as a failed step if it failed otherwise.
@@ -91,6 +94,12 @@ class Host final : public Caller {
   Reporter* reporter_ = nullptr;
   std::string spec_;
   bool virtual_clock_ = false;
+  struct Answer {
+    bool has;
+    std::string why;
+  };
+  mutable std::mutex capabilities_mutex_;
+  mutable std::map<int32_t, Answer> capabilities_;
 };
 
 }  // namespace sockproof

@@ -8,6 +8,7 @@ namespace sockproof {
 namespace {
 
 std::atomic<int> next_index{1};
+std::atomic<int> running{0};
 
 struct ReadyCall {
   static int32_t Ask(void* context) { return (*static_cast<const std::function<bool()>*>(context))() ? 1 : 0; }
@@ -30,10 +31,13 @@ bool WaitUntil(const std::function<bool()>& ready, Nanoseconds limit, const char
   }
 }
 
+int RunningWorkers() { return running; }
+
 Worker::Worker(std::string name, std::function<void()> body) : state_(std::make_shared<State>()) {
   state_->name = std::move(name);
   state_->index = next_index++;
   state_->started = Now();
+  ++running;
   // The shared state outlives a Worker that is given up while its thread is still blocked.
   thread_ = std::thread([state = state_, body = std::move(body)] {
     Host& host = Host::Get();
@@ -45,6 +49,7 @@ Worker::Worker(std::string name, std::function<void()> body) : state_(std::make_
     if (host.scheduler.detach != nullptr) host.scheduler.detach(host.self());
     const std::lock_guard<std::mutex> lock(state->mutex);
     state->done = true;
+    --running;
     state->changed.notify_all();
   });
 }

@@ -54,6 +54,9 @@ class Worker {
   std::thread thread_;
 };
 
+// Threads of Workers that have not ended, also of those that were given up.
+int RunningWorkers();
+
 // A call, or several, in a thread of its own: begin is Spawn, wait is Join.
 template <typename Value>
 class [[nodiscard]] Task {
