@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <mutex>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -30,6 +31,26 @@ bool WriteLine(int descriptor, std::string line) {
   return true;
 }
 
+// This process's ends of the pipes to its agents. A copy of this process holds them too and must give them up: otherwise an
+// agent would not see the end of its input before all agents that began after it have ended.
+struct OwnEnds {
+  std::mutex mutex;
+  std::set<int> ends;
+};
+OwnEnds& TheOwnEnds() {
+  static OwnEnds* own = new OwnEnds;  // outlives every thread
+  return *own;
+}
+
+void CloseOwnEnd(int* descriptor) {
+  if (*descriptor < 0) return;
+  OwnEnds& own = TheOwnEnds();
+  const std::lock_guard<std::mutex> lock(own.mutex);
+  own.ends.erase(*descriptor);
+  close(*descriptor);
+  *descriptor = -1;
+}
+
 // The pipes of the suite are its own: high numbers keep them out of the way of the handles under test.
 int MoveUp(int descriptor) {
   const int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, 600);
@@ -47,8 +68,8 @@ struct Agent::Channel {
   std::mutex mutex;
 
   ~Channel() {
-    if (to >= 0) close(to);
-    if (from >= 0) close(from);
+    CloseOwnEnd(&to);
+    CloseOwnEnd(&from);
   }
   bool ReadLine(std::string* line) {
     for (;;) {
@@ -84,8 +105,10 @@ std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
   agent->channel_->to = MoveUp(down[1]);
   agent->channel_->from = MoveUp(up[0]);
   struct Ends {
-    int in, out, other_in, other_out;
-  } ends{MoveUp(down[0]), MoveUp(up[1]), agent->channel_->to, agent->channel_->from};
+    int in, out;
+  } ends{MoveUp(down[0]), MoveUp(up[1])};
+  std::unique_lock<std::mutex> own_ends(TheOwnEnds().mutex);  // no thread changes them while they are copied
+  TheOwnEnds().ends.insert({agent->channel_->to, agent->channel_->from});
   const uint64_t operation = Trace::Get().Begin(exec ? "exec" : "fork");
   int32_t error;
   if (exec) {
@@ -99,13 +122,13 @@ std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
         host.self(),
         [](void* context) -> int32_t {
           const Ends& mine = *static_cast<Ends*>(context);
-          // Without these the parent's end of file would never come.
-          close(mine.other_in);
-          close(mine.other_out);
+          for (const int end : TheOwnEnds().ends) close(end);
+          TheOwnEnds().ends.clear();
           return ServeAgent(mine.in, mine.out);
         },
         &ends, &agent->process_);
   }
+  own_ends.unlock();
   Trace::Get().End(operation, fmt::format("{} process={}", ErrorName(error), agent->process_));
   close(ends.in);
   close(ends.out);
@@ -125,10 +148,7 @@ Agent::~Agent() {
   host.processes.wait(host.self(), process_, Patience().count(), &code);
 }
 
-void Agent::CloseEnds() {
-  if (channel_->to >= 0) close(channel_->to);
-  channel_->to = -1;
-}
+void Agent::CloseEnds() { CloseOwnEnd(&channel_->to); }
 
 void Agent::Call(sp_call* call, sp_result* result, const Payload* payload) {
   TextOptions options = kWholePayload;
