@@ -154,7 +154,8 @@ int Main(int argc, char** argv) {
   if (!host.Open(provider, {{"posix", sockproof_posix_provider}, {"linux", sockproof_posix_provider}}, &why)) return Fail(why);
   if (agent) return ServeAgent(agent_in, agent_out);
   if (info) {
-    std::cout << Info().dump() << '\n';
+    // On a line of its own, whatever the provider has printed.
+    std::cout << '\n' << Info().dump() << std::endl;
     host.Close();
     return 0;
   }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "failure.h"
 #include "filter.h"
@@ -38,6 +39,20 @@ std::string ask_battery(const fs::path& battery, const Target& target, bool self
     throw Failure(fmt::format("{} {} {}: {}", battery.string(), question, why, printable(answer.error.substr(0, 2000))));
   }
   return answer.output;
+}
+
+// The object among what a provider has to say of its own when it is opened and closed.
+json find_info(std::string_view output) {
+  json info;
+  while (!output.empty()) {
+    const std::size_t newline = output.find('\n');
+    const std::string_view line = output.substr(0, newline);
+    output.remove_prefix(newline == std::string_view::npos ? output.size() : newline + 1);
+    if (line.empty() || line.front() != '{') continue;
+    json parsed = json::parse(line, nullptr, false);
+    if (parsed.is_object() && parsed.contains("catalogue_digest")) info = std::move(parsed);
+  }
+  return info;
 }
 
 Target choose_target(const Options& options) {
@@ -159,8 +174,8 @@ Plan make_plan(const Options& given) {
   check_deviations(facts.target, all, plan.requirements);
   if (options.list) return plan;
 
-  facts.info = json::parse(ask("--info"), nullptr, false);
-  if (facts.info.is_discarded() || !facts.info.is_object()) throw Failure("the battery's --info is not a JSON object");
+  facts.info = find_info(ask("--info"));
+  if (!facts.info.is_object()) throw Failure("the battery's --info is not a JSON object");
   facts.isolation = find_isolation(options.isolation.value_or(facts.target.isolation) == IsolationWish::automatic);
   if (plan.earlier && !options.resume_anyway) refuse_if_different(plan.earlier->run, run_record(facts));
   return plan;
