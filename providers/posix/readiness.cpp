@@ -35,7 +35,7 @@ constexpr std::int64_t kSecond = 1000000000;
 
 int Milliseconds(std::int64_t nanoseconds) {
   if (nanoseconds < 0) return -1;
-  return static_cast<int>(std::min<std::int64_t>((nanoseconds + 999999) / 1000000, INT_MAX));
+  return static_cast<int>(std::min<std::int64_t>(nanoseconds / 1000000 + (nanoseconds % 1000000 != 0 ? 1 : 0), INT_MAX));
 }
 
 timespec Timespec(std::int64_t nanoseconds) {
