@@ -33,7 +33,7 @@ SCENARIO(Backlog, CapacityIsSharedByBothVersionsOfIp, kDualOnly.Waits(millisecon
   const Address over_v6 = Address::Loopback(SP_INET6, listener.address.port());
   std::vector<Socket> clients;
   {
-    Attempt attempt;
+    QueueAttempt attempt;
     while (clients.size() < kBacklog + 4) {
       const Nanoseconds limit = clients.size() < kBacklog ? Patience() : Nanoseconds(0);
       attempt = clients.size() % 2 == 0 ? TryToConnect(listener, net, limit) : TryToConnect(over_v6, kInet6, limit);
@@ -102,7 +102,7 @@ SCENARIO(Backlog, SeparateQueues, kConnections.Waits(milliseconds(50)), backlog:
   Overflow overflow = OverflowQueue(full, net);
   std::vector<Socket> clients;
   for (int i = 0; i < 3; ++i) {
-    Attempt attempt = TryToConnect(other, net, Patience());
+    QueueAttempt attempt = TryToConnect(other, net, Patience());
     if (attempt.in()) clients.push_back(std::move(attempt.socket));
   }
   bool carried = clients.size() == 3;
@@ -121,9 +121,9 @@ SCENARIO(Backlog, AcceptFreesOnePlace, kConnections.Waits(milliseconds(200)), ba
   std::string detail;
   for (int round = 0; round < 3 && holds; ++round) {
     Socket server = AcceptNext(listener.socket);
-    Attempt first = TryToConnect(listener, net, Patience());
+    QueueAttempt first = TryToConnect(listener, net, Patience());
     AwaitQueued(listener.socket, net, depth);
-    const Attempt second = TryToConnect(listener, net);
+    const QueueAttempt second = TryToConnect(listener, net);
     detail += fmt::format("after one accept: {}, then {}; ", first.state.name(), second.state.name());
     holds = first.in() && !second.in();
     clients.push_back(std::move(first.socket));
@@ -185,7 +185,7 @@ SCENARIO(Backlog, DrainAdmitsTheWaiter, kTcp.Waits(milliseconds(1200)), backlog:
   std::vector<Socket> clients = FillQueue(listener, net);
   const std::size_t queued = clients.size();
   const Stopwatch watch;
-  Attempt waiter = TryToConnect(listener, net);
+  QueueAttempt waiter = TryToConnect(listener, net);
   std::vector<Socket> servers;
   for (std::size_t i = 0; i < queued; ++i) servers.push_back(AcceptNext(listener.socket));
   if (waiter.waits()) {

@@ -12,7 +12,7 @@ SCENARIO(Backlog, GrowWhileFull, kConnections.Waits(milliseconds(150)), backlog:
   static_cast<void>(Must(listener.socket.Listen(1)));
   static_cast<void>(Must(listener.socket.Listen(kGrown)));
   {
-    Attempt attempt;
+    QueueAttempt attempt;
     while (clients.size() < kGrown + 4) {
       attempt = TryToConnect(listener, net, clients.size() < kGrown ? Patience() : Nanoseconds(0));
       if (!attempt.in()) break;
@@ -53,14 +53,14 @@ SCENARIO(Backlog, ShrinkWhileFull, kConnections.Waits(milliseconds(200)), backlo
   std::string detail;
   // With more than the backlog in the queue nobody gets in; with an empty one somebody does.
   for (std::size_t left = kBefore; left >= 2; --left) {
-    const Attempt attempt = TryToConnect(listener, net);
+    const QueueAttempt attempt = TryToConnect(listener, net);
     holds = holds && !attempt.in();
     detail += fmt::format("with {} in the queue: {}; ", left, attempt.state.name());
     if (attempt.in()) break;
     servers.push_back(AcceptNext(listener.socket));
   }
   while (servers.size() < kBefore) servers.push_back(AcceptNext(listener.socket));
-  const Attempt last = TryToConnect(listener, net, Patience());
+  const QueueAttempt last = TryToConnect(listener, net, Patience());
   detail += fmt::format("with none: {}", last.state.name());
   CHECK_REQUIREMENT(backlog::shrink_applies, Holds(holds && last.in(), detail));
   const Outcome order = Order(servers, kBefore);
@@ -74,10 +74,10 @@ SCENARIO(Backlog, WithdrawnWaiter, kTcp.Waits(milliseconds(1500)), backlog::with
   std::vector<Socket> clients = FillQueue(listener, net);
   std::vector<uint16_t> withdrawn;
   for (int i = 0; i < 3; ++i) {
-    Attempt gone = TryToConnect(listener, net);
+    QueueAttempt gone = TryToConnect(listener, net);
     withdrawn.push_back(gone.socket.LocalAddress().port());
   }  // closed while it waits
-  Attempt stays = TryToConnect(listener, net);
+  QueueAttempt stays = TryToConnect(listener, net);
   for (std::size_t i = 0; i < clients.size(); ++i) static_cast<void>(AcceptNext(listener.socket));
   if (stays.waits()) {
     WaitReady(stays.socket, SP_OUT);
@@ -110,7 +110,7 @@ SCENARIO(Backlog, WithdrawnWhileQueued, kConnections.Waits(milliseconds(100)), b
   static_cast<void>(Must(clients[2].Close()));
   LetQuietTimePass(milliseconds(10));
   {
-    const Attempt attempt = TryToConnect(listener, net);
+    const QueueAttempt attempt = TryToConnect(listener, net);
     CHECK_REQUIREMENT(backlog::withdrawn_queued_place, attempt.in() ? attempt.state : Outcome(outcome::pending));
   }
   // One that was withdrawn may still be handed out, or be reported as aborted, or be gone.

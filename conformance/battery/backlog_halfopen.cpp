@@ -41,7 +41,7 @@ Straddling EstablishedBeforeAFullQueue(const Flavor& net, Where where = SOCKPROO
   Straddling state;
   state.listener = ListenOn(net, 8, where);
   static_cast<void>(Must(state.listener.socket.Set(SP_TCP_DEFER_ACCEPT, 30), where));
-  Attempt attempt = TryToConnect(state.listener, net, Patience(), where);
+  QueueAttempt attempt = TryToConnect(state.listener, net, Patience(), where);
   if (!attempt.in()) Host::Get().reporter().StepFailed(where, "the client of a deferring listener connects", attempt.state);
   state.client = std::move(attempt.socket);
   static_cast<void>(Must(state.listener.socket.Set(SP_TCP_DEFER_ACCEPT, 0), where));
@@ -71,7 +71,7 @@ SCENARIO(Backlog, HalfOpenLimit, kTcp.Needs({SP_CAP_SILENCE, SP_CAP_KNOBS}).Wait
   const Knob cookies(SP_KNOB_SYN_COOKIES, 0);
   Pair pair = ConnectedPair(ListenOn(net, 2), net);
   const std::vector<HalfOpen> halves = BeginHalfOpen(pair.listener, net, 4);
-  const Attempt attempt = TryToConnect(pair.listener, net);
+  const QueueAttempt attempt = TryToConnect(pair.listener, net);
   CHECK_REQUIREMENT(backlog::half_open_limit, attempt.state);
   CHECK_REQUIREMENT(backlog::half_open_leaves_established,
                     Kept(Exchange(pair.client, pair.server), "exchanged beside 4 half-open ones"));
@@ -83,7 +83,7 @@ SCENARIO(Backlog, CookiesServe, kTcp.Needs({SP_CAP_SILENCE}), backlog::cookies_s
   if (Knob::Value(SP_KNOB_SYN_COOKIES) != 1) cookies.emplace(SP_KNOB_SYN_COOKIES, 1);
   Pair pair = ConnectedPair(ListenOn(net, 2), net);
   const std::vector<HalfOpen> halves = BeginHalfOpen(pair.listener, net, 8);
-  Attempt attempt = TryToConnect(pair.listener, net, Patience());
+  QueueAttempt attempt = TryToConnect(pair.listener, net, Patience());
   if (attempt.in()) {
     Socket server = AcceptNext(pair.listener.socket);
     if (!Exchange(attempt.socket, server)) attempt.state = Outcome(outcome::violated, "it got in and carries no data");
@@ -101,7 +101,7 @@ SCENARIO(Backlog, HalfOpenWithdrawn, kTcp.Needs({SP_CAP_SILENCE}).Waits(millisec
   }();  // closed: whatever arrives for it now is answered with a reset
   // The listener repeats its answer after a second.
   const bool ready = Events(listener.socket, SP_IN, milliseconds(1200)) != 0;
-  Attempt next = TryToConnect(listener, net, Patience());
+  QueueAttempt next = TryToConnect(listener, net, Patience());
   bool holds = !ready && next.in();
   std::string detail =
       fmt::format("{} for the one that is gone; the next client: {}", ready ? "ready" : "not ready", next.state.name());

@@ -19,7 +19,7 @@ Listener DeferringListener(const Flavor& net, int64_t seconds_of_option = kLong,
 
 // A client that is connected and has sent nothing.
 Socket DeferredClient(const Listener& listener, const Flavor& net, Where where = SOCKPROOF_HERE) {
-  Attempt attempt = TryToConnect(listener, net, Patience(), where);
+  QueueAttempt attempt = TryToConnect(listener, net, Patience(), where);
   if (!attempt.in()) Host::Get().reporter().StepFailed(where, "the client of a deferring listener connects", attempt.state);
   return std::move(attempt.socket);
 }
@@ -78,7 +78,7 @@ SCENARIO(Deferred, KeptByListen, kTcp46, deferred::kept_by_listen) {
 SCENARIO(Deferred, DataBringsItOut, kTcp.Waits(milliseconds(60)), deferred::connect_completes, deferred::not_before_data,
          deferred::data_wakes_listener, deferred::data_there_at_once, deferred::reply_works) {
   Listener listener = DeferringListener(net);
-  Attempt attempt = TryToConnect(listener, net, Patience());
+  QueueAttempt attempt = TryToConnect(listener, net, Patience());
   CHECK_REQUIREMENT(deferred::connect_completes, attempt.state);
   if (!attempt.in()) return;
   CHECK_REQUIREMENT(deferred::not_before_data, Offers(listener));

@@ -15,7 +15,7 @@ namespace sockproof {
 inline constexpr Nanoseconds kQuiet = milliseconds(50);
 
 // One attempt to connect, without blocking, and what became of it.
-struct Attempt {
+struct QueueAttempt {
   Socket socket;
   Outcome state{outcome::pending};
   bool in() const { return state.name() == outcome::completed.text; }
@@ -23,9 +23,9 @@ struct Attempt {
 };
 
 // Connects and looks what comes of it: at most for `limit` if that is given, otherwise until nothing has come for a quiet time.
-inline Attempt TryToConnect(const Address& address, const Flavor& net, Nanoseconds limit = Nanoseconds(0),
-                            Where where = SOCKPROOF_HERE) {
-  Attempt attempt;
+inline QueueAttempt TryToConnect(const Address& address, const Flavor& net, Nanoseconds limit = Nanoseconds(0),
+                                 Where where = SOCKPROOF_HERE) {
+  QueueAttempt attempt;
   attempt.socket = net.NewConnecting(SP_NONBLOCKING, where);
   const Result result = attempt.socket.Connect(address);
   if (!result.ok() && result.error() != SP_EINPROGRESS) {
@@ -42,8 +42,8 @@ inline Attempt TryToConnect(const Address& address, const Flavor& net, Nanosecon
   return attempt;
 }
 
-inline Attempt TryToConnect(const Listener& listener, const Flavor& net, Nanoseconds limit = Nanoseconds(0),
-                            Where where = SOCKPROOF_HERE) {
+inline QueueAttempt TryToConnect(const Listener& listener, const Flavor& net, Nanoseconds limit = Nanoseconds(0),
+                                 Where where = SOCKPROOF_HERE) {
   return TryToConnect(listener.address, net, limit, where);
 }
 
@@ -53,7 +53,7 @@ inline std::vector<Socket> Enqueue(const Listener& listener, const Flavor& net, 
                                    Where where = SOCKPROOF_HERE) {
   std::vector<Socket> clients;
   for (std::size_t i = 0; i < count; ++i) {
-    Attempt attempt = TryToConnect(listener, net, Patience(), where);
+    QueueAttempt attempt = TryToConnect(listener, net, Patience(), where);
     if (!attempt.in()) {
       Host::Get().reporter().StepFailed(where, fmt::format("client {} did not get into the queue", before + i + 1),
                                         attempt.state);
@@ -67,7 +67,7 @@ inline std::vector<Socket> Enqueue(const Listener& listener, const Flavor& net, 
 // Clients until one does not get in, which is given back as it is: pending, or sent away.
 struct Overflow {
   std::vector<Socket> queued;
-  Attempt extra;
+  QueueAttempt extra;
 };
 inline Overflow OverflowQueue(const Listener& listener, const Flavor& net, std::size_t most = 32, Where where = SOCKPROOF_HERE) {
   Overflow full;
@@ -158,7 +158,7 @@ inline Depth MeasureDepth(Listener& listener, const Flavor& net, std::size_t exp
   Depth depth;
   std::vector<Socket> clients;
   {
-    Attempt attempt;
+    QueueAttempt attempt;
     while (clients.size() < most) {
       attempt = TryToConnect(listener, net, clients.size() < expected ? Patience() : Nanoseconds(0), where);
       if (!attempt.in()) break;
