@@ -70,11 +70,16 @@ bool IsIdentifier(const std::string& text) {
     if (!(c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) return false;
   }
   static const std::set<std::string> kKeywords = {
-      "and",      "auto",   "bool",   "break",  "case",    "catch",  "char",   "class",  "const",   "default",
-      "delete",   "do",     "double", "else",   "enum",    "extern", "false",  "float",  "for",     "friend",
-      "goto",     "if",     "inline", "int",    "long",    "new",    "not",    "or",     "private", "public",
-      "register", "return", "short",  "signed", "sizeof",  "static", "struct", "switch", "this",    "throw",
-      "true",     "try",    "union",  "using",  "virtual", "void",   "while",  "xor",    "linux",   "unix"};
+      "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "class",
+      "compl", "concept", "const", "consteval", "constexpr", "constinit", "const_cast", "continue", "co_await", "co_return",
+      "co_yield", "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit", "export", "extern",
+      "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not",
+      "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register", "reinterpret_cast",
+      "requires", "return", "short", "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template",
+      "this", "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual",
+      "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
+      // macros of compilers
+      "linux", "unix"};
   return kKeywords.count(text) == 0;
 }
 
@@ -310,7 +315,11 @@ class Compiler {
   static std::string OutcomeConstants(const std::vector<OutcomeDef>& outcomes) {
     std::string text;
     for (const OutcomeDef& outcome : outcomes) {
-      text += fmt::format("// {}\ninline constexpr OutcomeName {}{{\"{}\"}};\n", outcome.text, outcome.name, outcome.name);
+      std::string comment = outcome.text;
+      for (char& c : comment) {
+        if (c == '\n' || c == '\r' || c == '\\') c = ' ';  // what would end the comment, or make it longer
+      }
+      text += fmt::format("// {}\ninline constexpr OutcomeName {}{{\"{}\"}};\n", comment, outcome.name, outcome.name);
     }
     return text;
   }
