@@ -20,6 +20,7 @@
 #include "catalogue/contract.h"
 #include "catalogue/outcomes.h"
 #include "face/flavor.h"
+#include "face/threads.h"
 #include "face/trace.h"
 
 extern "C" __attribute__((weak)) void __gcov_dump();
@@ -181,7 +182,9 @@ bool Recorder::End() {
   State& now = state();
   Host& host = Host::Get();
   uint64_t handles = 0;
-  if (now.counts_handles && host.counters.open_handles(host.self(), &handles) == SP_OK && handles > now.handles_before) {
+  // A thread that was left behind may hold handles of its own, and may be about to give them up.
+  const bool alone = RunningWorkers() == 0;
+  if (alone && now.counts_handles && host.counters.open_handles(host.self(), &handles) == SP_OK && handles > now.handles_before) {
     char text[4096];
     uint32_t size = sizeof text;
     std::string left;

@@ -39,13 +39,14 @@ Worker::Worker(std::string name, std::function<void()> body) : state_(std::make_
   state_->started = Now();
   ++running;
   // The shared state outlives a Worker that is given up while its thread is still blocked.
-  thread_ = std::thread([state = state_, body = std::move(body)] {
+  thread_ = std::thread([state = state_, body = std::move(body)]() mutable {
     Host& host = Host::Get();
     SetThreadIndex(state->index);
     if (host.scheduler.attach != nullptr) host.scheduler.attach(host.self(), state->name.c_str());
     if (host.threads.current != nullptr) state->token = host.threads.current(host.self());
     body();
     state->ended = Now();
+    body = nullptr;  // what it holds, an accepted socket perhaps, is given up before anybody hears of the end
     if (host.scheduler.detach != nullptr) host.scheduler.detach(host.self());
     const std::lock_guard<std::mutex> lock(state->mutex);
     state->done = true;
