@@ -75,6 +75,14 @@ def _current(folder: Path) -> bool:
         return False
 
 
+def _configured(folder: Path) -> bool:
+    """Whether `folder` was configured, with the presets as they are now."""
+    try:
+        return (folder / "build.ninja").stat().st_mtime >= (paths.ROOT / "CMakePresets.json").stat().st_mtime
+    except FileNotFoundError:
+        return False
+
+
 def ensure(preset: str = "release", targets: tuple[str, ...] = RUN_TARGETS) -> Build:
     """Configures where that was not done yet, and builds `targets` (none: everything) of `preset`. Raises BuildError."""
     folder = paths.build_dir(preset)
@@ -85,7 +93,7 @@ def ensure(preset: str = "release", targets: tuple[str, ...] = RUN_TARGETS) -> B
             return Build(somebody_elses)
         with _locked(folder):
             start = time.time()
-            if not (folder / "build.ninja").exists():
+            if not _configured(folder):
                 print(f"sockproof: building into {folder}", file=sys.stderr, flush=True)
                 _call(["cmake", "--preset", preset, "-B", str(folder)])
             _call(["cmake", "--build", str(folder)] + [word for target in targets for word in ("--target", target)])
