@@ -4,10 +4,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -271,10 +273,17 @@ void WriteNumber(long number) {
 }
 
 void OnFatal(int number) {
-  static volatile sig_atomic_t entered = 0;
-  const bool first = entered == 0;
-  entered = 1;
-  if (first) {
+  static std::atomic<pid_t> dying{0};
+  static_assert(std::atomic<pid_t>::is_always_lock_free, "used in a signal handler");
+  const pid_t self = static_cast<pid_t>(syscall(SYS_gettid));
+  pid_t before = 0;
+  if (!dying.compare_exchange_strong(before, self) && before != self) {
+    // Another thread was first, and its stack is what is looked for: this one must not end the process under the debugger.
+    timespec left{10, 0};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+  }
+  if (before == 0) {
     WriteText("\n@sockproof {\"record\":\"signal\",\"signal\":");
     WriteNumber(number);
     WriteText(",\"pid\":");
