@@ -23,8 +23,8 @@ class Address {
   static Address Unix(std::string_view path);                            // a pathname, or an abstract name if it begins with NUL
   static Address Unspecified();                                          // family SP_UNSPEC: dissolves an association
 
-  // "inet:127.0.0.1:80", "inet6:[::1]:80", "unix:/path", "unix:@abstract", "unix:" (unnamed), "unspec". Parse takes what
-  // ToString gives; false on anything else.
+  // "inet:127.0.0.1:80", "inet6:[0:0:0:0:0:0:0:1]:80", "unix:/path", "unix:\x00abstract", "unix:" (unnamed), "unspec",
+  // "family:N" for any other. Parse takes what ToString gives; false on anything else.
   std::string ToString() const;
   static bool Parse(std::string_view text, Address* out);
 

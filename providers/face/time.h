@@ -23,9 +23,10 @@ enum class Punctual { kEarly, kOnTime, kLate };
 
 // Measures a duration, and beside it how long this machine kept a thread of ours from running at all (a heartbeat thread
 // sleeps in short steps and notes the longest overshoot). A time-out of `expected` is on time when
-//     expected - grain <= elapsed <= 2 * expected + stall
-// so an implementation is never blamed for a busy machine, and the bound stays tight on a quiet one. `grain` is the clock
-// step that the implementation may round by; the default is one tick of a 100 Hz timer for nothing longer than that.
+//     expected - grain <= elapsed <= 2 * expected + stall + 10 ms
+// so an implementation is not blamed for a busy machine, and the bound stays tight on a quiet one. `grain` is the clock
+// step that the implementation may round down by; an implementation whose clock is finer than 1 ms needs no more than the
+// default. Both ends are inclusive.
 class Stopwatch {
  public:
   Stopwatch();
