@@ -72,6 +72,10 @@ class Engine {
     environment["SOCKPROOF_RUNNER"] = "1";  // somebody takes the stacks of a crash: the battery waits for that
     environment["SOCKPROOF_TIMEOUT_SCALE"] = fmt::format("{}", plan.facts.timeout_scale);
     environment["SOCKPROOF_ISOLATION"] = name_of(plan.facts.isolation.isolation);
+    // A launcher may take a scenario back to where the runner is, whose settings belong to the machine.
+    std::error_code no_link;
+    if (const fs::path own = fs::read_symlink("/proc/self/ns/net", no_link); !no_link)
+      environment["SOCKPROOF_HOST_NETNS"] = own.string();
     // Every attempt adds its own.
     environment["TMPDIR"] = "";
     workshop_.environment = child_environment(environment);
