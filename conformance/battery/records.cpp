@@ -243,6 +243,12 @@ void Recorder::StepFailed(Where where, const std::string& step, const Outcome& o
   Leave(1);
 }
 
+void Recorder::NoSuchOption(Where where, int32_t option, const std::string& step, const Outcome& outcome) {
+  const std::string_view name = OptionName(option);
+  if (TheCatalogue().profiles[profile_].options.Contains(name)) StepFailed(where, step, outcome);
+  NotSupported(name, "an option that the profile does not ask for: " + step);
+}
+
 void Recorder::ContractBroken(std::string_view promise, const std::string& detail) {
   const Requirement* broken = &contract::possible_result;
   if (promise == "output_within_length") broken = &contract::output_within_length;

@@ -32,6 +32,7 @@ class Recorder final : public Reporter {
 
   [[noreturn]] void NotSupported(std::string_view capability, const std::string& detail) override;
   [[noreturn]] void StepFailed(Where where, const std::string& step, const Outcome& outcome) override;
+  [[noreturn]] void NoSuchOption(Where where, int32_t option, const std::string& step, const Outcome& outcome) override;
   void ContractBroken(std::string_view promise, const std::string& detail) override;
 
  private:

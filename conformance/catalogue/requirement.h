@@ -49,6 +49,7 @@ struct Profile {
   const char* name;
   const char* text;
   const char* inherits;  // nullptr at the root
+  TextList options;      // the socket options that it knows, its own and those that it inherits
 };
 
 struct Area {

@@ -31,6 +31,8 @@ class Reporter {
   [[noreturn]] virtual void NotSupported(std::string_view capability, const std::string& detail) = 0;
   // A step that the scenario stands on came out otherwise than it must.
   [[noreturn]] virtual void StepFailed(Where where, const std::string& step, const Outcome& outcome) = 0;
+  // That step was an option that the provider does not have. Whether it must have it is for its profile to say.
+  [[noreturn]] virtual void NoSuchOption(Where where, int32_t option, const std::string& step, const Outcome& outcome) = 0;
   // The provider broke what every call promises (wrote past a buffer, returned what cannot be). The scenario goes on.
   virtual void ContractBroken(std::string_view promise, const std::string& detail) = 0;
 };

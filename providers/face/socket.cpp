@@ -75,6 +75,9 @@ std::vector<sp_buffer> Cut(uint8_t* bytes, uint64_t length, const std::vector<ui
 }
 
 [[noreturn]] void Fail(Where where, const Result& result) {
+  if (result.option() >= 0 && (result.error() == SP_ENOPROTOOPT || result.error() == SP_EOPNOTSUPP)) {
+    Host::Get().reporter().NoSuchOption(where, result.option(), result.text(), result);
+  }
   Host::Get().reporter().StepFailed(where, result.text(), result);
   std::abort();  // not reached; some compilers do not trust a virtual [[noreturn]]
 }
@@ -83,6 +86,7 @@ std::vector<sp_buffer> Cut(uint8_t* bytes, uint64_t length, const std::vector<ui
 
 Result::Result(const sp_call& call, const sp_result& result)
     : error_(result.error), native_(result.native), value_(result.value) {
+  if (call.op == SP_OP_GET_OPTION || call.op == SP_OP_SET_OPTION) option_ = call.u.get_option.option;
   TextOptions brief;
   brief.max_bytes = 8;
   text_ = fmt::format("{} -> {}", CallText(call, brief), ResultText(call, result, brief));

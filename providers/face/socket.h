@@ -29,6 +29,7 @@ class [[nodiscard]] Result {
   int32_t error() const { return error_; }           // enum sp_error
   int64_t native() const { return native_; }         // the implementation's own code
   int64_t value() const { return value_; }           // what the call returned: bytes, events, an option's integer
+  int32_t option() const { return option_; }         // enum sp_option that was read or set, -1 for any other call
   const std::string& text() const { return text_; }  // "listen s5 backlog=3 -> EINVAL native=22"
 
   // NOLINTNEXTLINE(google-explicit-constructor): a result is looked at as an outcome everywhere
@@ -40,6 +41,7 @@ class [[nodiscard]] Result {
   int32_t error_ = SP_UNKNOWN_ERROR;
   int64_t native_ = 0;
   int64_t value_ = -1;
+  int32_t option_ = -1;
   std::string text_;
 };
 

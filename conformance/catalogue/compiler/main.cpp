@@ -59,6 +59,7 @@ struct AreaDef {
 };
 struct ProfileDef {
   std::string name, text, inherits;
+  std::vector<std::string> options;
   Place place;
 };
 
@@ -226,8 +227,17 @@ class Compiler {
   void ReadProfiles(const std::string& file, const toml::table& table) {
     const Reader reader(file, table, {"profile"});
     for (const toml::table* item : reader.Tables("profile")) {
-      const Reader profile(file, *item, {"name", "text", "inherits"});
-      profiles_.push_back({profile.Text("name"), profile.Text("text"), profile.Text("inherits", false), profile.place()});
+      const Reader profile(file, *item, {"name", "text", "inherits", "options"});
+      ProfileDef def{profile.Text("name"), profile.Text("text"), profile.Text("inherits", false), profile.Texts("options", false),
+                     profile.place()};
+      for (const std::string& option : def.options) {
+        if (!sockproof::OptionByName(option))
+          throw Refused(profile.place("options"), fmt::format("there is no option '{}'", option));
+      }
+      for (const ProfileDef& parent : profiles_) {
+        if (parent.name == def.inherits) def.options.insert(def.options.end(), parent.options.begin(), parent.options.end());
+      }
+      profiles_.push_back(std::move(def));
     }
   }
 
@@ -387,10 +397,14 @@ class Compiler {
       }
       definitions += fmt::format("}}  // namespace {}\n", area.area);
     }
+    std::map<std::string, std::string> options;
+    for (const ProfileDef& profile : profiles_) {
+      options[profile.name] = List(&text, fmt::format("profile_{}_options", profile.name), profile.options);
+    }
     text += "}  // namespace\n\n" + definitions + "\nnamespace {\nconstexpr Profile all_profiles[] = {\n";
     for (const ProfileDef& profile : profiles_) {
-      text += fmt::format("    {{\"{}\", {}, {}}},\n", profile.name, Quote(profile.text),
-                          profile.inherits.empty() ? "nullptr" : Quote(profile.inherits));
+      text += fmt::format("    {{\"{}\", {}, {}, {}}},\n", profile.name, Quote(profile.text),
+                          profile.inherits.empty() ? "nullptr" : Quote(profile.inherits), options[profile.name]);
     }
     text += "};\nconstexpr Area all_areas[] = {\n";
     for (const AreaDef& area : areas_)
