@@ -71,8 +71,19 @@ def _python() -> str:
     return say([sys.executable, "-m", "mypy", "harness/sockproof", "reports"], "Success|Found")
 
 
+def _changed() -> set[Path]:
+    """What differs from the commit before this one, or from SOCKPROOF_TIDY_BASE; without git, everything."""
+    base = os.environ.get("SOCKPROOF_TIDY_BASE", "HEAD~1")
+    try:
+        names = subprocess.run(["git", "-C", str(paths.ROOT), "diff", "--name-only", "-z", base, "--", *SOURCES],
+                               capture_output=True, text=True, check=True).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        return set(sources(".cpp"))
+    return {paths.ROOT / name for name in names if name}
+
+
 def _tidy() -> str:
-    """clang-tidy on each source that this build folder has not seen clean as it is now."""
+    """clang-tidy on each changed source that this build folder has not seen clean as it is now."""
     folder = paths.build_dir("release")
     seen = folder / "tidy"
     seen.mkdir(exist_ok=True)
@@ -81,7 +92,10 @@ def _tidy() -> str:
         flags.update(header.read_bytes())
     commands = (folder / "compile_commands.json").read_text(encoding="utf-8")
     todo: list[tuple[Path, Path]] = []
+    changed = _changed()
     for file in sources(".cpp"):
+        if file not in changed:
+            continue
         key = flags.copy()
         key.update(file.read_bytes())
         if f'"{file}"' in commands and not (seen / key.hexdigest()).exists():
