@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <filesystem>
 
 #include "failure.h"
 #include "filter.h"
@@ -50,8 +51,16 @@ json provider_digest(const std::string& provider) {
   return or_null(sha256_of_file(argument.substr(0, argument.find(' '))));
 }
 
+// What to give to `./sockproof run` to get this target: its name if it is one of those that come with sockproof.
+std::string target_word(const RunFacts& facts) {
+  if (facts.target_path.empty()) return facts.target.provider;
+  const std::filesystem::path file(facts.target_path);
+  const bool known = file.stem() == facts.target.name && file.parent_path().filename() == "targets";
+  return known ? facts.target.name : facts.target_path;
+}
+
 std::string replay_command(const RunFacts& facts, const Scenario& scenario) {
-  std::string command = fmt::format("./sockproof run {}", quote_word(facts.target.name));
+  std::string command = fmt::format("./sockproof run {}", quote_word(target_word(facts)));
   command += fmt::format(" --filter {}", quote_word(scenario.name));
   if (facts.launcher_replaced) command += fmt::format(" --launcher {}", quote_word(facts.target.launcher));
   if (facts.target_path.empty() && facts.target.profile != "linux")
