@@ -68,7 +68,7 @@ enum sp_error {
 enum sp_handle_kind {
   SP_HANDLE_SOCKET = 0,   /* `value` came from this provider */
   SP_HANDLE_WATCHER = 1,  /* `value` came from SP_OP_WATCH_CREATE */
-  SP_HANDLE_INVALID = 2,  /* a value that no open handle has: the provider picks one (-1, INVALID_SOCKET) */
+  SP_HANDLE_INVALID = 2,  /* a value that no open handle has: the provider picks one (-1, INVALID_SOCKET); poll ignores it */
   SP_HANDLE_NOT_SOCKET = 3, /* something open that is no socket: the provider makes it up (a file) */
   SP_HANDLE_PATH_ONLY = 4   /* a handle that only names a file (Linux: O_PATH) */
 };
@@ -102,7 +102,7 @@ enum sp_pointer_kind {
 /* An address that goes in. */
 struct sp_address_in {
   int32_t kind;   /* enum sp_pointer_kind */
-  int32_t length; /* SP_NATURAL_LENGTH, or the length to pass instead of the right one (negative ones too) */
+  int32_t length; /* SP_NATURAL_LENGTH: the right one of your own form; or the length to pass instead (negative ones too) */
   struct sp_address address;
 };
 #define SP_NATURAL_LENGTH INT32_MIN
@@ -248,7 +248,8 @@ struct sp_disconnect_args {
   uint32_t extra_flags;
 };
 
-/* Message flags, in and out. */
+/* Message flags, in and out. A flag that your stack has no place for (urgent data, say) is SP_NOT_SUPPORTED; an error is what
+ * your stack itself answers to a flag that it was passed. */
 enum sp_message_flags {
   SP_MSG_PEEK = 1, SP_MSG_OOB = 2, SP_MSG_DONTWAIT = 4, SP_MSG_WAITALL = 8, SP_MSG_NOSIGNAL = 16, SP_MSG_TRUNC = 32,
   SP_MSG_CTRUNC = 64, SP_MSG_MORE = 128, SP_MSG_EOR = 256, SP_MSG_DONTROUTE = 512, SP_MSG_CLOSE_ON_EXEC = 1024,
@@ -342,7 +343,7 @@ struct sp_option_args {
   struct sp_address address; /* in: multicast group */
 };
 
-enum sp_ioctl { SP_IOCTL_READABLE = 0 /* FIONREAD */, SP_IOCTL_UNSENT = 1 /* SIOCOUTQ */, SP_IOCTL_AT_MARK = 2 /* sockatmark */,
+enum sp_ioctl { SP_IOCTL_READABLE = 0 /* FIONREAD */, SP_IOCTL_UNSENT = 1 /* SIOCOUTQ: sent, and not yet taken over by the other end */, SP_IOCTL_AT_MARK = 2 /* sockatmark */,
                 SP_IOCTL_NONBLOCKING = 3 /* FIONBIO with `argument` */, SP_IOCTL_UNKNOWN = 4, SP_IOCTL_FAST_PATH = 5 };
 struct sp_ioctl_args {
   int32_t request; /* enum sp_ioctl */
@@ -528,7 +529,8 @@ struct sp_network_group {
 
 /* Limits and knobs. All of them concern this process or its private network alone, never the machine. */
 enum sp_limit {
-  SP_LIMIT_HANDLES = 0,       /* how many more handles this process may open; negative: as at the start */
+  SP_LIMIT_HANDLES = 0,       /* how many more handles this process may open; negative: as at the start. It is OPEN_MAX for
+                               * poll too: more entries than that are EINVAL */
   SP_LIMIT_SYSTEM_HANDLES = 1, /* ENFILE: only where the provider can pretend */
   SP_LIMIT_BUFFERS = 2        /* ENOBUFS: likewise */
 };
