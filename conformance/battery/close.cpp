@@ -225,7 +225,7 @@ SCENARIO(Close, SendingToAClosedLocalEnd, kLocal, close::send_unix) {
 SCENARIO(Close, WithUnreadData, kTcp, close::unread) {
   for (const uint64_t length : {1, 100000}) {
     Pair pair = ConnectedPair(net);
-    SendAll(pair.client, Payload{1, 0, length});
+    SendWhatFits(pair.client, Payload{1, 0, length}, length);
     MustArrive(pair.server, 1);
     static_cast<void>(Must(pair.server.Close()));
     CHECK_REQUIREMENT(close::unread, NextSeen(pair.client));

@@ -19,6 +19,7 @@ struct Laden {
 Laden LadenPair(const Flavor& net, int32_t linger) {
   Laden laden{NarrowPair(net), {}};
   laden.sent = Payload{7, 0, FillSendPath(laden.pair.client)};
+  if (net.tcp()) MustHoldUnsent(laden.pair.client);
   static_cast<void>(Must(laden.pair.client.SetModes(0, SP_NONBLOCKING)));
   static_cast<void>(Must(laden.pair.client.SetLinger(true, linger)));
   return laden;

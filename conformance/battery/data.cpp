@@ -1,4 +1,5 @@
 // The stream behind a connection: what was sent is what arrives.
+#include "battery/ends.h"
 #include "battery/scenario.h"
 #include "catalogue/data.h"
 #include "catalogue/outcomes.h"
@@ -238,8 +239,7 @@ SCENARIO(Data, PressureInBothDirections, kStreams, data::pressure_both_ways) {
 
 SCENARIO(Data, DataComesBeforeTheEnd, kConnections, data::data_before_end, data::end_repeats) {
   Pair pair = ConnectedPair(net);
-  const Payload payload{10, 0, 20000};
-  SendAll(pair.client, payload, 5000);
+  const Payload payload = SendWhatFits(pair.client, Payload{10, 0, 20000});
   static_cast<void>(Must(pair.client.Close()));
   const Received received = ReceiveAll(pair.server, payload, 5000);
   const RecvResult end = pair.server.Recv(16);

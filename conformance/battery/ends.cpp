@@ -81,6 +81,33 @@ Pair BoundClientPair(const Flavor& net, Where where) {
   return pair;
 }
 
+Payload SendWhatFits(Socket& socket, const Payload& payload, uint64_t chunk, Where where) {
+  static_cast<void>(Must(socket.SetModes(SP_NONBLOCKING), where));
+  Payload sent{payload.seed, payload.offset, 0};
+  while (sent.length < payload.length) {
+    const uint64_t length = std::min(chunk, payload.length - sent.length);
+    const Result result = socket.Send(Payload{payload.seed, payload.offset + sent.length, length});
+    if (result.error() == SP_EAGAIN && sent.length > 0) break;
+    const auto taken = static_cast<uint64_t>(Must(result, where).value());
+    sent.length += taken;
+    if (taken == 0) break;
+  }
+  static_cast<void>(Must(socket.SetModes(0, SP_NONBLOCKING), where));
+  return sent;
+}
+
+void MustHoldUnsent(const Socket& socket) {
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_IOCTL;
+  call.handle = socket.handle();
+  call.u.ioctl.request = SP_IOCTL_UNSENT;
+  Host::Get().CallRaw(&call, &result);
+  if (result.error == SP_OK && result.value == 0) {
+    Host::Get().reporter().NotSupported("unsent_data", "all that a send took is with the other end at once");
+  }
+}
+
 WaitingSend HoldSend(Socket& socket, const Flavor& net, Where where) {
   WaitingSend held;
   held.before = FillSendPath(socket, 7, where);

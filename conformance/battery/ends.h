@@ -33,6 +33,14 @@ Pair NarrowPair(const Flavor& net, Where where = SOCKPROOF_HERE);
 // the machine, to other peers; this one is nobody else's as long as any of this connection is left.
 Pair BoundClientPair(const Flavor& net, Where where = SOCKPROOF_HERE);
 
+// Sends as much of `payload` as goes without waiting, in pieces of `chunk` bytes; what of it was sent. How much a connection
+// holds before anybody reads is the implementation's affair.
+Payload SendWhatFits(Socket& socket, const Payload& payload, uint64_t chunk = 5000, Where where = SOCKPROOF_HERE);
+
+// Ends the scenario as not supported where the socket says that all it was given is with the other end already: then there is
+// nothing that a close could wait for. An implementation that does not tell (SP_IOCTL_UNSENT) is taken to hold some.
+void MustHoldUnsent(const Socket& socket);
+
 // A send that waits for room, after what filled the path.
 struct WaitingSend {
   uint64_t before = 0;  // bytes of the stream (seed 7) that were taken before

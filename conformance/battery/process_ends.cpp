@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "battery/ends.h"
 #include "battery/scenario.h"
 #include "battery/waiting.h"
 #include "catalogue/outcomes.h"
@@ -102,6 +103,7 @@ SCENARIO(Process, AbortiveCloseOfTheLastCopy, kTcpProcesses, process::abortive_c
 SCENARIO(Process, OnlyTheLastCloseLingers, kTcp.Waits(milliseconds(1050)), process::linger_not_for_one_copy,
          process::linger_for_last_copy) {
   Pair pair = FullPair(net);
+  MustHoldUnsent(pair.client);
   Step(pair.client.SetLinger(true, 1));
   Socket copy;
   Step(pair.client.Duplicate(&copy));

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "battery/ends.h"
 #include "battery/queue_support.h"
 #include "face/agent.h"
 #include "face/controls.h"
@@ -101,8 +102,7 @@ SCENARIO(Rejection, Farewell, kConnections, rejection::farewell, rejection::shut
   for (const bool shut_down : {false, true}) {
     for (const uint64_t length : {1, 30'000}) {
       Pair pair = ConnectedPair(net);
-      const Payload farewell{41, 0, length};
-      SendAll(pair.server, farewell);
+      const Payload farewell = SendWhatFits(pair.server, Payload{41, 0, length}, length);
       if (shut_down) static_cast<void>(Must(pair.server.Shutdown(SP_SHUT_WR)));
       static_cast<void>(Must(pair.server.Close()));
       CHECK_REQUIREMENT(shut_down ? rejection::shutdown_farewell : rejection::farewell, FarewellOf(pair.client, farewell));

@@ -56,11 +56,11 @@ SCENARIO(Shutdown, TwiceDoesNoHarm, kConnections, shutdown::twice_harmless) {
 SCENARIO(Shutdown, BothEndsAtTheSameTime, kConnections, shutdown::simultaneous) {
   for (int round = 0; round < 5; ++round) {
     Pair pair = ConnectedPair(net);
-    const Payload there{1, 0, 20000}, back{2, 0, 20000};
+    Payload there{1, 0, 20000}, back{2, 0, 20000};
     Latch start;
-    const auto half = [&start](Socket& socket, const Payload& payload) {
+    const auto half = [&start](Socket& socket, Payload& payload) {
       start.Wait();
-      SendAll(socket, payload);
+      payload = SendWhatFits(socket, payload);
       return Must(socket.Shutdown(SP_SHUT_WR));
     };
     auto one = Spawn("one", [&] { return half(pair.client, there); });
