@@ -127,7 +127,7 @@ SCENARIO(Connect, StreamsReachNoGroups, kTcp46, connect::not_unicast, connect::n
   const uint16_t port = listener.address.port();
   std::vector<Address> groups;
   if (net.connect_family == SP_INET) {
-    groups = {Address::Inet({127, 255, 255, 255}, port), Address::Inet({224, 0, 0, 1}, port)};
+    groups = {Address::Inet({255, 255, 255, 255}, port), Address::Inet({224, 0, 0, 1}, port)};
   } else {
     groups = {Address::Inet6({0xff, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, port),
               Address::Inet6({0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, port)};
