@@ -195,7 +195,7 @@ static void watch(struct sp_call* call, struct sp_result* result) {
     not_supported(result); /* edge, one-shot, exclusive: poll has none of it */
   } else {
     pthread_mutex_lock(&watcher_lock);
-    int at = 0;
+    int at = call->op == SP_OP_WATCH_ADD ? watcher->count : 0; /* poll takes the same socket twice */
     while (at < watcher->count && watcher->sockets[at].fd != (int)call->handle.value) ++at;
     if (call->op == SP_OP_WATCH_REMOVE) {
       if (at < watcher->count) {

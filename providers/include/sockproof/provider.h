@@ -382,7 +382,9 @@ struct sp_watch_create_args {
   int32_t mechanism; /* enum sp_mechanism */
   uint32_t modes;
 };
-struct sp_watch_set_args { /* add, modify, remove; sp_call.handle is the socket */
+/* add, modify, remove; sp_call.handle is the socket. poll: each add is an entry of its own, of the same socket too, as in poll's
+ * array. */
+struct sp_watch_set_args {
   struct sp_handle watcher;
   uint32_t events; /* enum sp_events */
   uint32_t flags;  /* enum sp_watch_flags; what a mechanism cannot do is SP_NOT_SUPPORTED */
