@@ -36,6 +36,14 @@ constexpr std::string_view kMark = "@sockproof ";
 constexpr std::size_t kTraceLines = 200;
 constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
 
+// What was seen, for people: a call with a thousand buffers is not. Its begin says which call it was, its end how it went; the
+// trace has all of it.
+std::string Shortened(const std::string& text) {
+  constexpr std::size_t kBegin = 600, kEnd = 200;
+  if (text.size() <= kBegin + kEnd) return text;
+  return text.substr(0, kBegin) + " ... " + text.substr(text.size() - kEnd);
+}
+
 int record_descriptor = STDOUT_FILENO;
 
 void WriteAll(const char* data, std::size_t size) {
@@ -164,7 +172,7 @@ bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Whe
       {"citation", entry != nullptr ? List(entry->cite) : json::array()},
       {"where", fmt::format("{}:{}", std::strrchr(where.file, '/') != nullptr ? std::strrchr(where.file, '/') + 1 : where.file,
                             where.line)},
-      {"detail", outcome.detail()}}));
+      {"detail", Shortened(outcome.detail())}}));
   if (!can_fail || allowed) return true;
   now.any_failed = true;
   now.worst = std::max(now.worst, entry->level);
@@ -176,7 +184,8 @@ bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Whe
   ADD_FAILURE_AT(where.file, where.line) << fmt::format(
       "requirement {} ({} of profile {})\n  {}\n  expected: {}\n  seen:     {}{}\n  because:  {}\n  {}\n  last calls:{}",
       requirement.id, LevelName(entry->level), TheCatalogue().profiles[profile_].name, requirement.text, expected, outcome.name(),
-      outcome.native() != 0 ? fmt::format(" (native code {})", outcome.native()) : "", citation, outcome.detail(), calls);
+      outcome.native() != 0 ? fmt::format(" (native code {})", outcome.native()) : "", citation, Shortened(outcome.detail()),
+      calls);
   return false;
 }
 
