@@ -179,7 +179,7 @@ SCENARIO(Listen, Many, kConnections, listen::many) {
 // ---- meanwhile ----
 
 SCENARIO(Listen, RacingClients, kConnections, listen::race_clients, listen::race_late_clients, listen::race_all_accepted) {
-  constexpr std::size_t kThreads = 3, kEach = 8, kMost = 100000;
+  constexpr std::size_t kThreads = 3, kEach = 3, kMost = 100000;
   struct Clients {
     std::vector<Socket> connected;
     std::map<std::string, Outcome> outcomes;       // each that was seen, once
