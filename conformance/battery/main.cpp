@@ -115,13 +115,14 @@ int Main(int argc, char** argv) {
   CLI::App app{"Drives a socket implementation through the scenarios of sockproof, one after the other in this process."};
   std::string provider = "posix", profile = "linux", list;
   uint64_t seed = 0;
-  bool info = false, agent = false;
+  bool info = false, agent = false, selftest = false;
   int agent_in = -1, agent_out = -1;
   app.add_option("--provider", provider, "PROVIDER[:ARG]: posix, or lib:PATH for a shared library");
   app.add_option("--profile", profile, "the documents that it answers to");
   app.add_option("--list", list, "print 'scenarios' or 'requirements' as JSON and leave");
   app.add_option("--seed", seed, "for what the provider draws by lot");
   app.add_flag("--info", info, "print what this program and its provider are, as JSON, and leave");
+  app.add_flag("--selftest", selftest, "with the scenarios that measure the harness itself");
   app.add_flag("--agent", agent, "internal: serve another process of a scenario");
   app.add_option("--agent-in", agent_in, "internal");
   app.add_option("--agent-out", agent_out, "internal");
@@ -132,6 +133,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
 
+  if (selftest) AddSelftest();
   const int number = TheCatalogue().ProfileNumber(profile);
   if (number < 0) {
     std::string known;

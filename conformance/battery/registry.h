@@ -19,6 +19,8 @@ struct Scenario {
 };
 
 std::vector<Scenario>& AllScenarios();
+// Adds Selftest.Empty, which does nothing: what it takes is what isolation and records cost.
+void AddSelftest();
 std::string FullName(const Scenario& scenario, const Flavor& flavor);
 void RegisterTests();  // with GoogleTest; once, before RUN_ALL_TESTS
 

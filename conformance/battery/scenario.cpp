@@ -7,6 +7,7 @@
 
 #include "battery/records.h"
 #include "battery/registry.h"
+#include "catalogue/contract.h"
 #include "catalogue/outcomes.h"
 
 namespace sockproof {
@@ -38,6 +39,11 @@ class ScenarioTest : public testing::Test {
 std::vector<Scenario>& AllScenarios() {
   static std::vector<Scenario> scenarios;
   return scenarios;
+}
+
+void AddSelftest() {
+  RegisterScenario("Selftest", "Empty", __FILE__, __LINE__, kTcp4, {&contract::possible_result},
+                   [](const Flavor&) { CHECK_REQUIREMENT(contract::possible_result, Holds(true, "nothing was called")); });
 }
 
 std::string FullName(const Scenario& scenario, const Flavor& flavor) {
