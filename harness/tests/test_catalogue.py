@@ -76,7 +76,7 @@ def listed(built: build.Build, what: str, *more: str) -> list[dict[str, object]]
     return entries
 
 
-@pytest.mark.parametrize("profile", ["posix", "linux"])
+@pytest.mark.parametrize("profile", ["posix", "linux", "winsock", "winsock-spi"])
 def test_every_requirement_has_a_scenario(built: build.Build, profile: str) -> None:
     tried: set[object] = set()
     for scenario in listed(built, "scenarios"):

@@ -84,6 +84,14 @@ bool IsIdentifier(const std::string& text) {
   return kKeywords.count(text) == 0;
 }
 
+// The name of a profile as part of a C++ name.
+std::string Identifier(std::string profile) {
+  for (char& c : profile) {
+    if (c == '-') c = '_';
+  }
+  return profile;
+}
+
 // Reads a table whose keys are all known.
 class Reader {
  public:
@@ -230,6 +238,8 @@ class Compiler {
       const Reader profile(file, *item, {"name", "text", "inherits", "options"});
       ProfileDef def{profile.Text("name"), profile.Text("text"), profile.Text("inherits", false), profile.Texts("options", false),
                      profile.place()};
+      if (!IsIdentifier("profile_" + Identifier(def.name)))
+        throw Refused(profile.place("name"), fmt::format("'{}' is no lower-case name", def.name));
       for (const std::string& option : def.options) {
         if (!sockproof::OptionByName(option))
           throw Refused(profile.place("options"), fmt::format("there is no option '{}'", option));
@@ -380,7 +390,7 @@ class Compiler {
       for (const RequirementDef& requirement : area.requirements) {
         const std::string base = fmt::format("{}_{}", area.area, requirement.id);
         for (const auto& [profile, entry] : requirement.entries) {
-          const std::string name = fmt::format("{}_{}", base, profile);
+          const std::string name = fmt::format("{}_{}", base, Identifier(profile));
           const std::string allow = List(&text, name + "_allow", entry.allow);
           const std::string cite = List(&text, name + "_cite", entry.cite);
           text +=
@@ -399,7 +409,7 @@ class Compiler {
     }
     std::map<std::string, std::string> options;
     for (const ProfileDef& profile : profiles_) {
-      options[profile.name] = List(&text, fmt::format("profile_{}_options", profile.name), profile.options);
+      options[profile.name] = List(&text, fmt::format("profile_{}_options", Identifier(profile.name)), profile.options);
     }
     text += "}  // namespace\n\n" + definitions + "\nnamespace {\nconstexpr Profile all_profiles[] = {\n";
     for (const ProfileDef& profile : profiles_) {
