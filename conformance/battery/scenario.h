@@ -77,6 +77,8 @@ inline const Over kSeqpacketOnly{{&kSeqpacket}, {}, {}};
 inline const Over kStreams{{&kInet, &kInet6, &kDual, &kUnix}, {}, {}};
 inline const Over kConnections{{&kInet, &kInet6, &kDual, &kUnix, &kSeqpacket}, {}, {}};
 inline const Over kDatagrams{{&kUdp, &kUdp6}, {}, {}};
+inline const Over kConnDataOnly{{&kConnData}, {}, {}};
+inline const Over kWinsockStreams{{&kInet, &kInet6, &kDual, &kConnData}, {}, {}};  // what Winsock calls connection-oriented
 inline const Over kAllDatagrams{{&kUdp, &kUdp6, &kUnixDatagram}, {}, {}};
 
 using ScenarioBody = void (*)(const Flavor& net);

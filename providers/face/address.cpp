@@ -53,12 +53,16 @@ Address Address::Inet6(std::array<uint8_t, 16> bytes, uint16_t port, uint32_t sc
   return address;
 }
 
+Address Address::ConnData(std::array<uint8_t, 16> bytes, uint16_t port) { return Inet6(bytes, port).WithFamily(SP_CONNDATA); }
+
 Address Address::Loopback(int32_t family, uint16_t port) {
+  if (family == SP_CONNDATA) return ConnData({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, port);
   if (family == SP_INET6) return Inet6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, port);
   return Inet({127, 0, 0, 1}, port);
 }
 
 Address Address::Any(int32_t family, uint16_t port) {
+  if (family == SP_CONNDATA) return ConnData({}, port);
   if (family == SP_INET6) return Inet6({}, port);
   return Inet({}, port);
 }
@@ -101,6 +105,8 @@ std::string Address::ToString() const {
     case SP_INET6:
       return raw_.scope == 0 ? fmt::format("inet6:[{}]:{}", Inet6Text(raw_.bytes), raw_.port)
                              : fmt::format("inet6:[{}%{}]:{}", Inet6Text(raw_.bytes), raw_.scope, raw_.port);
+    case SP_CONNDATA:
+      return fmt::format("conndata:[{}]:{}", Inet6Text(raw_.bytes), raw_.port);
     case SP_UNIX: {
       // Bytes that would break the line, or the words of a line, are escaped.
       std::string text = "unix:";
@@ -121,6 +127,12 @@ std::string Address::ToString() const {
 }
 
 bool Address::Parse(std::string_view text, Address* out) {
+  if (text.substr(0, 10) == "conndata:[") {  // as IPv6, but for the scope
+    const std::string inet6 = "inet6:" + std::string(text.substr(9));
+    if (inet6.find('%') != std::string::npos || !Parse(inet6, out)) return false;
+    out->raw_.family = SP_CONNDATA;
+    return true;
+  }
   if (text == "unspec") {
     *out = Unspecified();
     return true;
@@ -191,6 +203,8 @@ bool operator==(const Address& a, const Address& b) {
     case SP_INET6:
       return a.raw_.port == b.raw_.port && a.raw_.scope == b.raw_.scope &&
              std::equal(a.raw_.bytes, a.raw_.bytes + 16, b.raw_.bytes);
+    case SP_CONNDATA:
+      return a.raw_.port == b.raw_.port && std::equal(a.raw_.bytes, a.raw_.bytes + 16, b.raw_.bytes);
     case SP_UNIX:
       return a.path() == b.path();
     default:

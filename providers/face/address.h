@@ -17,14 +17,15 @@ class Address {
 
   static Address Inet(std::array<uint8_t, 4> bytes, uint16_t port);
   static Address Inet6(std::array<uint8_t, 16> bytes, uint16_t port, uint32_t scope = 0);
-  static Address Loopback(int32_t family, uint16_t port = 0);  // SP_INET or SP_INET6
+  static Address ConnData(std::array<uint8_t, 16> bytes, uint16_t port);
+  static Address Loopback(int32_t family, uint16_t port = 0);  // SP_INET, SP_INET6 or SP_CONNDATA
   static Address Any(int32_t family, uint16_t port = 0);
   static Address V4Mapped(std::array<uint8_t, 4> bytes, uint16_t port);  // ::ffff:a.b.c.d
   static Address Unix(std::string_view path);                            // a pathname, or an abstract name if it begins with NUL
   static Address Unspecified();                                          // family SP_UNSPEC: dissolves an association
 
-  // "inet:127.0.0.1:80", "inet6:[0:0:0:0:0:0:0:1]:80", "unix:/path", "unix:\x00abstract", "unix:" (unnamed), "unspec",
-  // "family:N" for any other. Parse takes what ToString gives; false on anything else.
+  // "inet:127.0.0.1:80", "inet6:[0:0:0:0:0:0:0:1]:80", "conndata:[0:0:0:0:0:0:0:1]:80", "unix:/path", "unix:\x00abstract",
+  // "unix:" (unnamed), "unspec", "family:N" for any other. Parse takes what ToString gives; false on anything else.
   std::string ToString() const;
   static bool Parse(std::string_view text, Address* out);
 

@@ -83,6 +83,34 @@ int64_t Knob::Value(int32_t knob, Where where) {
   return value;
 }
 
+SessionStart StartSession(uint32_t version) {
+  Host& host = Host::Get();
+  host.Need(SP_CAP_SESSION);
+  Need(host.session.startup, "session", "start its session");
+  const uint64_t traced = Trace::Get().Begin(fmt::format("startup version={}.{}", version >> 8, version & 0xff));
+  uint32_t given = 0, highest = 0;
+  int64_t native = 0;
+  const int32_t error = host.session.startup(host.self(), version, &given, &highest, &native);
+  const std::string text = fmt::format("{} given={}.{} highest={}.{} native={}", ErrorName(error), given >> 8, given & 0xff,
+                                       highest >> 8, highest & 0xff, native);
+  Trace::Get().End(traced, text);
+  if (error == SP_NOT_SUPPORTED) host.reporter().NotSupported("session", "the provider cannot start its session again");
+  return {Outcome::OfError(error, native, fmt::format("startup version={}.{} -> {}", version >> 8, version & 0xff, text)), given,
+          highest};
+}
+
+Outcome CleanUpSession() {
+  Host& host = Host::Get();
+  host.Need(SP_CAP_SESSION);
+  Need(host.session.cleanup, "session", "end its session");
+  const uint64_t traced = Trace::Get().Begin("cleanup");
+  int64_t native = 0;
+  const int32_t error = host.session.cleanup(host.self(), &native);
+  Trace::Get().End(traced, fmt::format("{} native={}", ErrorName(error), native));
+  if (error == SP_NOT_SUPPORTED) host.reporter().NotSupported("session", "the provider cannot end its session");
+  return Outcome::OfError(error, native, "cleanup");
+}
+
 uint64_t OpenHandles(Where where) {
   Host& host = Host::Get();
   Need(host.counters.open_handles, "handle_count", "count its handles");

@@ -56,6 +56,15 @@ class Knob {
   int64_t before_ = 0;
 };
 
+// The session: WSAStartup and WSACleanup, or their SPI twins. The provider has been started once when a scenario begins.
+struct SessionStart {
+  Outcome outcome;
+  uint32_t given;    // the version to use, major << 8 | minor
+  uint32_t highest;  // the highest that the implementation has
+};
+SessionStart StartSession(uint32_t version);
+Outcome CleanUpSession();
+
 uint64_t OpenHandles(Where where = SOCKPROOF_HERE);
 // Signals that this process was sent since the last look.
 uint64_t TakePipeSignals(Where where = SOCKPROOF_HERE);

@@ -18,6 +18,7 @@ const Flavor kSeqpacket{"seqpacket", SP_UNIX, SP_UNIX, SP_SEQPACKET, SP_CAP_UNIX
 const Flavor kUnixDatagram{"unix_datagram", SP_UNIX, SP_UNIX, SP_DATAGRAM, SP_CAP_UNIX_DATAGRAM};
 const Flavor kUdp{"udp", SP_INET, SP_INET, SP_DATAGRAM, SP_CAP_UDP};
 const Flavor kUdp6{"udp6", SP_INET6, SP_INET6, SP_DATAGRAM, SP_CAP_INET6};
+const Flavor kConnData{"conndata", SP_CONNDATA, SP_CONNDATA, SP_STREAM, SP_CAP_CONNECT_DATA};
 
 namespace {
 

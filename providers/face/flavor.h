@@ -17,7 +17,7 @@ struct Flavor {
   int32_t type;
   int32_t capability;  // what the provider must have
 
-  bool tcp() const { return type == SP_STREAM && listen_family != SP_UNIX; }
+  bool tcp() const { return type == SP_STREAM && (listen_family == SP_INET || listen_family == SP_INET6); }
   bool local() const { return listen_family == SP_UNIX; }
   bool stream() const { return type == SP_STREAM; }
   bool dual() const { return listen_family != connect_family; }
@@ -31,6 +31,7 @@ struct Flavor {
 };
 
 extern const Flavor kInet, kInet6, kDual, kUnix, kSeqpacket, kUnixDatagram, kUdp, kUdp6;
+extern const Flavor kConnData;  // streams of the family whose connection protocol carries user data
 
 // A fresh AF_UNIX pathname in the scenario's private directory, short enough for every implementation.
 std::string FreshPath();

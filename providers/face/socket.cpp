@@ -6,46 +6,13 @@
 
 #include <fmt/format.h>
 
+#include "face/address_slot.h"
 #include "face/codec.h"
+#include "face/condition.h"
+#include "face/user_data.h"
 
 namespace sockproof {
 namespace {
-
-// The memory behind an address that comes out: guarded, unless none is asked for.
-class AddressSlot {
- public:
-  AddressSlot(const AskAddress& ask, sp_address_out* out) : ask_(ask), out_(*out) {
-    out_ = {};
-    out_.kind = ask.kind;
-    out_.length_kind = ask.length_kind;
-    out_.length = ask.length;
-    out_.reported = -1;
-    if (ask.kind != SP_POINTER_VALID) return;
-    buffer_.emplace(static_cast<std::size_t>(ask.room));
-    out_.raw = buffer_->data();
-    out_.raw_size = ask.room;
-  }
-
-  // Nothing may be written beyond the length that was passed, nor beyond the length that came back.
-  void Check(std::string_view call) const {
-    if (!buffer_) return;
-    int32_t used = ask_.length == SP_NATURAL_LENGTH ? ask_.room : std::clamp(ask_.length, 0, ask_.room);
-    if (out_.reported >= 0) used = std::min(used, out_.reported);
-    buffer_->CheckUntouchedFrom(static_cast<std::size_t>(used), call);
-  }
-
-  void Take(NameResult* name) const {
-    name->address = Address(out_.address);
-    name->decoded = out_.decoded != 0;
-    name->reported = out_.reported;
-    if (buffer_) name->raw.assign(buffer_->data(), buffer_->data() + buffer_->size());
-  }
-
- private:
-  AskAddress ask_;
-  sp_address_out& out_;
-  std::optional<GuardedBuffer> buffer_;
-};
 
 void CheckCount(const sp_call& call, const sp_result& result, uint64_t room) {
   if (result.error != SP_OK) return;
@@ -204,6 +171,26 @@ Result Socket::Connect(const sp_address_in& address) {
   return Result(call, result);
 }
 
+ConnectResult Socket::Connect(const Address& address, const ConnectOptions& options) {
+  sp_call of_its_own;
+  sp_result result;
+  sp_call& call = options.callee_data != nullptr ? options.callee_data->call_ : of_its_own;
+  Start(&call, SP_OP_CONNECT);
+  sp_connect_args& args = call.u.connect;
+  args.address = AddressWith(address);
+  std::string sent = options.caller_data.value_or("");
+  if (options.caller_data) {
+    const auto length = static_cast<uint32_t>(sent.size());
+    args.caller_data = {1, SP_POINTER_VALID, length, length, reinterpret_cast<uint8_t*>(sent.data())};
+  }
+  if (options.callee_data != nullptr) options.callee_data->Offer(&args.callee_data);
+  args.has_qos = options.qos ? 1 : 0;
+  args.qos = options.qos.value_or(sp_qos{});
+  args.has_group_qos = options.group_qos ? 1 : 0;
+  caller().Call(&call, &result);
+  return ConnectResult(call, result);
+}
+
 AcceptResult Socket::Accept(const AcceptOptions& options) {
   sp_call call;
   sp_result result;
@@ -211,8 +198,13 @@ AcceptResult Socket::Accept(const AcceptOptions& options) {
   call.u.accept.modes = options.modes;
   call.u.accept.form = options.form;
   AddressSlot slot(options.peer, &call.u.accept.peer);
+  const Asked asked(options, &call.u.accept);
+  if (options.condition && &caller() != &Host::Get()) {
+    Host::Get().reporter().NotSupported("condition", "a condition function does not cross to another process");
+  }
   caller().Call(&call, &result);
   AcceptResult accepted(call, result);
+  accepted.asked = asked.times();
   slot.Check("accept");
   accepted.peer = NameResult(call, result);
   slot.Take(&accepted.peer);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,10 +78,18 @@ struct AskAddress {
   static AskAddress None() { return {SP_NATURAL_LENGTH, 0, SP_POINTER_NULL, SP_POINTER_NULL}; }
 };
 
+class ConditionRequest;
+struct ConnectOptions;
+struct ConnectResult;
+
 struct AcceptOptions {
   uint32_t modes = 0;  // enum sp_mode
   int32_t form = 0;    // 1: accept4 even without modes
   AskAddress peer;
+  // The condition function (face/condition.h): answers with an enum sp_condition, or with what is none.
+  std::function<int32_t(ConditionRequest&)> condition;
+  uint64_t callback_data = 0;
+  int32_t condition_kind = SP_POINTER_VALID;  // INVALID: a condition function that cannot be called
 };
 
 struct SendOptions {
@@ -141,6 +150,7 @@ class Socket {
   Result Listen(int32_t backlog);
   Result Connect(const Address& address);
   Result Connect(const sp_address_in& address);
+  ConnectResult Connect(const Address& address, const ConnectOptions& options);  // face/user_data.h
   AcceptResult Accept(const AcceptOptions& options = {});
   Result Send(const Payload& payload, const SendOptions& options = {});
   Result SendBytes(const std::string& bytes, const SendOptions& options = {});
@@ -190,6 +200,7 @@ struct AcceptResult : Result {
   using Result::Result;
   Socket socket;    // open if ok()
   NameResult peer;  // its address as accept reported it
+  int asked = 0;    // how often the condition function was called
 };
 
 // The value of a successful step; ends the scenario otherwise.

@@ -16,6 +16,19 @@ uint32_t WaitResult::EventsOf(uint64_t cookie) const {
   return found;
 }
 
+uint32_t WaitResult::All() const {
+  uint32_t found = 0;
+  for (const sp_event& event : events) found |= event.events;
+  return found;
+}
+
+std::optional<Outcome> WaitResult::ErrorOf(uint32_t wanted) const {
+  for (const sp_event& event : events) {
+    if ((event.events & wanted) != 0) return Outcome::OfError(event.error, 0, text());
+  }
+  return std::nullopt;
+}
+
 Watcher::Watcher(int32_t mechanism, uint32_t modes, Where where, Caller* caller)
     : caller_(caller != nullptr ? caller : &Host::Get()) {
   sp_call call{};
@@ -59,20 +72,45 @@ Result Watcher::Modify(const Socket& socket, uint32_t events, uint32_t flags, ui
 
 Result Watcher::Remove(const Socket& socket) { return Change(SP_OP_WATCH_REMOVE, socket, 0, 0, 0); }
 
-WaitResult Watcher::Wait(Nanoseconds timeout, int32_t capacity) {
-  std::vector<sp_event> events(static_cast<std::size_t>(std::max(capacity, 1)));
+WaitResult Watcher::WaitFor(const sp_watch_wait_args& args) {
+  std::vector<sp_event> events(static_cast<std::size_t>(std::max(args.capacity, 1)));
   sp_call call{};
   sp_result result{};
   call.op = SP_OP_WATCH_WAIT;
   call.handle = handle_;
-  call.u.watch_wait.timeout_ns = timeout.count();
-  call.u.watch_wait.capacity = capacity;
+  call.u.watch_wait = args;
   call.u.watch_wait.events = events.data();
   caller_->Call(&call, &result);
   WaitResult waited(call, result);
-  const auto count = static_cast<std::size_t>(std::clamp(call.u.watch_wait.count, 0, std::max(capacity, 0)));
+  const auto count = static_cast<std::size_t>(std::clamp(call.u.watch_wait.count, 0, std::max(args.capacity, 0)));
   waited.events.assign(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(count));
+  waited.strays = call.u.watch_wait.strays;
   return waited;
+}
+
+WaitResult Watcher::Wait(Nanoseconds timeout, int32_t capacity) {
+  sp_watch_wait_args args{};
+  args.timeout_ns = timeout.count();
+  args.capacity = capacity;
+  return WaitFor(args);
+}
+
+bool Watcher::IsSet(Nanoseconds limit, Where where) {
+  sp_watch_wait_args args{};
+  args.timeout_ns = limit.count();
+  args.capacity = 1;
+  args.step = SP_WAIT_ONLY;
+  return Must(static_cast<Result>(WaitFor(args)), where).value() != 0;
+}
+
+WaitResult Watcher::Report(const Socket& socket, bool keep_event, int32_t kind) {
+  sp_watch_wait_args args{};
+  args.capacity = 16;
+  args.step = SP_REPORT_ONLY;
+  args.socket = socket.handle();
+  args.keep_event = keep_event ? 1 : 0;
+  args.kind = kind;
+  return WaitFor(args);
 }
 
 Result Watcher::WaitWith(const sp_watch_wait_args& args) {
@@ -92,6 +130,16 @@ Result Watcher::Close() {
   call.handle = handle_;
   open_ = false;
   caller_->Call(&call, &result);
+  return Result(call, result);
+}
+
+Result SelectOnInvalidEvent(const Socket& socket, uint32_t events) {
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_WATCH_ADD;
+  call.handle = socket.handle();
+  call.u.watch_set = {{SP_HANDLE_INVALID, 0, -1}, events, 0, 0};
+  socket.caller().Call(&call, &result);
   return Result(call, result);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "face/socket.h"
@@ -13,6 +14,10 @@ struct WaitResult : Result {
   std::vector<sp_event> events;
   // The events reported for this cookie, 0 if none.
   uint32_t EventsOf(uint64_t cookie) const;
+  // Event objects: the events reported for whichever socket, and the error of one of them ("ok" too; nothing if not reported).
+  uint32_t All() const;
+  std::optional<Outcome> ErrorOf(uint32_t event) const;
+  uint32_t strays = 0;  // see sp_watch_wait_args
 };
 
 class Watcher {
@@ -29,16 +34,25 @@ class Watcher {
   // Blocks up to `timeout`; negative: no limit, zero: looks and returns.
   WaitResult Wait(Nanoseconds timeout, int32_t capacity = 16);
   Result WaitWith(const sp_watch_wait_args& args);  // wrong arguments on purpose
+  // Event objects: whether it is set, within `limit`; resets nothing. A step that must succeed.
+  bool IsSet(Nanoseconds limit = Nanoseconds(0), Where where = SOCKPROOF_HERE);
+  // Event objects: what is recorded for this socket, which clears the record and resets the event object, in one step.
+  // keep_event: names no event object, so that none is reset. kind: of the place where the record goes.
+  WaitResult Report(const Socket& socket, bool keep_event = false, int32_t kind = SP_POINTER_VALID);
   Result Close();
   sp_handle handle() const { return handle_; }
 
  private:
+  WaitResult WaitFor(const sp_watch_wait_args& args);
   Result Change(uint32_t op, const Socket& socket, uint32_t events, uint32_t flags, uint64_t cookie);
 
   sp_handle handle_{};
   Caller* caller_ = nullptr;
   bool open_ = true;
 };
+
+// WSAEventSelect on an event object that is none.
+Result SelectOnInvalidEvent(const Socket& socket, uint32_t events);
 
 // What poll says of this socket (in the process that it belongs to) at once, or within `limit`: the events it reports, 0 for
 // none.

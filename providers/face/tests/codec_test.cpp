@@ -35,6 +35,15 @@ TEST(Codec, CallsComeBackAsTheyWere) {
            "connect s6 address=unspec",
            "accept s5 form=1 modes=nonblocking peer=valid,valid,128",
            "accept invalid",
+           "accept s5 peer=valid,valid,128 condition=ask callback_data=77",
+           "accept s5 condition_pointer=bad",
+           "accept s5 peer=valid,valid,32 extended=1 accept_on=s9 first_data_length=10 output=10 local=valid,valid,32",
+           "accept s5 extended=2 accept_on=not_socket output=0:null",
+           "connect s6 address=conndata:[0:0:0:0:0:0:0:1]:7 caller_data=3:616263 callee_room=16 qos=1,2,3,4,5,4294967295",
+           "connect s6 address=conndata:[0:0:0:0:0:0:0:0]:7 callee_room=2:bad group_qos=1",
+           "connect s6 address=inet:127.0.0.1:7 extended=1 first_data=2:0aff",
+           "disconnect s7 reuse=1 reserved=3 extra_flags=4 extended=1",
+           "disconnect s7",
            "send s7 flags=oob|nosignal data=3:616263",
            "send s7 form=3 flags=nosignal passes=s9 passes=s10 data=1:61",
            "send s7 form=2 to=inet:127.0.0.1:9 data=0:",
@@ -58,6 +67,9 @@ TEST(Codec, CallsComeBackAsTheyWere) {
            "watch_create mechanism=epoll modes=cloexec",
            "watch_add s7 watcher=w3 events=in|rdhup flags=1 cookie=99",
            "watch_wait w3 timeout_ns=1000000 room=4",
+           "watch_add s7 watcher=w3 events=fd_accept|fd_close",
+           "watch_wait w3 timeout_ns=0 room=1 step=1",
+           "watch_wait w3 timeout_ns=0 room=16 step=2 socket=s7 keep_event=1",
            "watch_close w3",
        }) {
     EXPECT_EQ(Again(text), text);
@@ -97,12 +109,19 @@ TEST(Codec, ResultsComeBackAsTheyWere) {
            Example{"listen s5 backlog=1", "EADDRINUSE native=98"},
            Example{"accept s5 peer=valid,valid,128", "ok handle=s6 peer=inet:127.0.0.1:50000,16"},
            Example{"accept s5 peer=valid,valid,128", "ok handle=s6 peer=undecoded,2"},
+           Example{"accept s5 extended=1 accept_on=s9 first_data_length=4 output=4 local=valid,valid,32",
+                   "ok value=3 handle=s9 local=inet:127.0.0.1:80,16 data=3:616263"},
+           Example{"connect s6 address=conndata:[0:0:0:0:0:0:0:1]:7 callee_room=16", "ok callee_data=3:616263"},
+           Example{"connect s6 address=conndata:[0:0:0:0:0:0:0:1]:7 callee_room=16", "ok callee_data=0:"},
+           Example{"connect s6 address=conndata:[0:0:0:0:0:0:0:1]:7 callee_room=16", "EAGAIN native=10035"},
            Example{"send s7 data=3:616263", "ok value=3"},
            Example{"recv s7 room=8", "ok value=3 data=3:616263"},
            Example{"recv s7 room=2,8", "ok value=3 data=2:6162 data=1:63"},
            Example{"recv s7 form=3 handle_room=1 room=8", "ok value=1 flags=ctrunc passes=s11 data=1:00"},
            Example{"get_option s7 option=SO_ERROR", "ok integer=111 reported=4"},
            Example{"watch_wait w3 timeout_ns=0 room=4", "ok value=1 event=7,in|hup,ok"},
+           Example{"watch_wait w3 timeout_ns=0 room=4 step=2 socket=s7",
+                   "ok value=2 event=7,fd_write,ok event=7,fd_connect,ECONNREFUSED strays=fd_read"},
        }) {
     OwnedCall call;
     std::string why;
@@ -114,13 +133,14 @@ TEST(Codec, ResultsComeBackAsTheyWere) {
 
 TEST(Codec, AddressesComeBackAsTheyWere) {
   for (const char* text : {"inet:0.0.0.0:0", "inet:255.255.255.255:65535", "inet6:[fe80:0:0:0:0:0:0:1%3]:80",
-                           "unix:", "unix:/a/b", "unix:\\x00name\\x20x", "unspec", "family:5"}) {
+                           "conndata:[0:0:0:0:0:0:0:1]:80", "unix:", "unix:/a/b", "unix:\\x00name\\x20x", "unspec", "family:5"}) {
     Address address;
     ASSERT_TRUE(Address::Parse(text, &address)) << text;
     EXPECT_EQ(address.ToString(), text);
   }
   Address address;
-  for (const char* text : {"inet:1.2.3.4", "inet:256.1.1.1:1", "inet6:[1:2]:3", "inet:1.2.3.4:99999", "nothing"}) {
+  for (const char* text : {"conndata:[fe80:0:0:0:0:0:0:1%3]:80", "inet:1.2.3.4", "inet:256.1.1.1:1", "inet6:[1:2]:3",
+                           "inet:1.2.3.4:99999", "nothing"}) {
     EXPECT_FALSE(Address::Parse(text, &address)) << text;
   }
 }

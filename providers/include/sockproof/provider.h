@@ -80,7 +80,9 @@ struct sp_handle {
 
 /* ---- Addresses ------------------------------------------------------------------------------------------------------*/
 enum sp_family { SP_UNSPEC = 0, SP_INET = 1, SP_INET6 = 2, SP_UNIX = 3, SP_CONNDATA = 4, SP_OTHER_FAMILY = 5 };
-/* SP_CONNDATA: a family whose connection protocol carries user data. SP_OTHER_FAMILY: any family that is none of these. */
+/* SP_CONNDATA: a family whose connection protocol carries user data with the request and with its answer. Its addresses are a
+ * port and 16 bytes: all zero but the last one, which is 1, is loopback; all zero is any of this host's. SP_OTHER_FAMILY: any
+ * family that is none of these. */
 
 enum { SP_PATH_MAX = 108 };
 struct sp_address {
@@ -188,14 +190,16 @@ struct sp_listen_args {
   int32_t reserved;
 };
 
-/* Quality of service of a connection, as Winsock's FLOWSPEC pair says it (bytes a second, microseconds). */
+/* Quality of service of a connection, as Winsock's FLOWSPEC pair says it (bytes a second, microseconds). UINT32_MAX: not
+ * specified. UINT32_MAX - 1 as a rate is more than anybody can promise: the suite asks for that when it wants to be refused. */
 struct sp_qos {
   uint32_t send_rate, send_peak, send_latency;
   uint32_t receive_rate, receive_peak, receive_latency;
 };
-/* User data that travels with connect and accept. `length` is in/out where data comes back. */
+/* User data that travels with connect and accept, a WSABUF: `length` is its len, `data` its buf. `capacity` is how much memory
+ * there really is at `data`. */
 struct sp_user_data {
-  int32_t present; /* 0: pass NULL */
+  int32_t present; /* 0: pass NULL in place of the WSABUF */
   int32_t kind;    /* enum sp_pointer_kind of the data pointer */
   uint32_t capacity;
   uint32_t length;
@@ -204,28 +208,44 @@ struct sp_user_data {
 
 struct sp_connect_args {
   struct sp_address_in address;
-  struct sp_user_data caller_data; /* in */
-  struct sp_user_data callee_data; /* in: capacity; out: length */
+  struct sp_user_data caller_data; /* in: `length` bytes */
+  /* In: `length` is the room that the caller says there is; out: how much came back, at `data`. When the attempt goes on after
+   * the call has returned (non-blocking), `length` and `data` are written when it ends, before FD_CONNECT is recorded: the suite
+   * keeps this whole sp_call, and the memory, until then or until the socket is closed. */
+  struct sp_user_data callee_data;
   int32_t has_qos, has_group_qos;  /* pass lpSQOS / lpGQOS */
   struct sp_qos qos;
-  int32_t extended;           /* 1: the overlapped form (ConnectEx): begun and completed through begin/wait */
+  int32_t extended;           /* enum sp_extended: ConnectEx */
   int32_t reserved;
   struct sp_buffer first_data; /* extended only: sent with the connection; length 0 for none */
+};
+/* The overlapped forms of connect, accept and disconnect: AcceptEx, ConnectEx, DisconnectEx. SP_OVERLAPPED calls come through
+ * `begin` alone, see there; SP_NO_OVERLAPPED ones through `call`. Operations are begun on sockets of any blocking mode. */
+enum sp_extended {
+  SP_PLAIN = 0,
+  SP_OVERLAPPED = 1,
+  SP_NO_OVERLAPPED = 2 /* with NULL as lpOverlapped: wrong for AcceptEx and ConnectEx, the blocking form of DisconnectEx */
 };
 
 /* What a condition function is asked (WSAAccept, WSPAccept), and what it answers. */
 enum sp_condition { SP_CONDITION_ACCEPT = 0, SP_CONDITION_REJECT = 1, SP_CONDITION_DEFER = 2, SP_CONDITION_BAD = 77 };
+/* Everything in it belongs to the provider and is valid until the function returns. The function may make other calls. */
 struct sp_condition_request {
   uint32_t size;
-  int32_t same_thread; /* 1 if the implementation called in the thread that called accept */
-  int32_t has_caller, has_callee;
+  /* 1 if the implementation asked in the thread that called accept. A provider that only carries the question over to the suite
+   * (a shim) asks in the thread that is in `call`, and says here what its implementation did. */
+  int32_t same_thread;
+  int32_t has_caller, has_callee; /* 0: the implementation passed NULL */
   struct sp_address caller, callee;
-  int32_t caller_length, callee_length; /* lengths as the implementation gave them */
+  int32_t caller_length, callee_length; /* WSABUF.len as the implementation gave it */
   struct sp_user_data caller_data;      /* present 0: the implementation passed NULL */
-  struct sp_user_data callee_data;      /* storage of the implementation: write up to capacity, set length */
-  int32_t has_qos, has_group_qos;
-  struct sp_qos qos;
+  /* Storage of the implementation. In: `length` is WSABUF.len as it gave it: the room, 0 if data cannot go back. `capacity` is what
+   * may be written (`length`, unless the provider knows better). Out: `data` and `length`; 0 for no data. present 0: NULL. */
+  struct sp_user_data callee_data;
+  int32_t has_qos, has_group_qos; /* 0: NULL */
+  struct sp_qos qos; /* in: what the caller asked for; out: what the function makes of it */
   uint64_t callback_data;
+  int64_t group; /* out: what the function assigns to *g; 0 on the way in, which asks for no group */
 };
 typedef int32_t (*sp_condition_function)(void* context, struct sp_condition_request* request);
 
@@ -236,16 +256,24 @@ struct sp_accept_args {
   sp_condition_function condition; /* NULL: none */
   void* condition_context;
   uint64_t callback_data;
-  int32_t extended;           /* 1: the overlapped form (AcceptEx) */
-  int32_t first_data_length;  /* extended: wait for data of at most this many bytes */
-  struct sp_handle accept_on; /* extended: the socket that becomes the connection */
-  struct sp_buffer output;    /* extended: first data */
-  struct sp_address_out local; /* extended: GetAcceptExSockaddrs' local address */
+  int32_t extended;           /* enum sp_extended: AcceptEx */
+  int32_t first_data_length;  /* extended: dwReceiveDataLength: wait for data of at most this many bytes; 0: for none */
+  struct sp_handle accept_on; /* extended: the socket that becomes the connection; it is result->handle in the end, too */
+  /* Extended: the first data goes here (its count is result->value). kind NULL or INVALID: pass that as lpOutputBuffer. The buffer
+   * that AcceptEx itself wants, with room for both addresses, is the provider's. */
+  struct sp_buffer output;
+  /* Extended: the addresses as GetAcceptExSockaddrs yields them once it is done: `local` and, for the remote one, `peer`. Their
+   * `length` is dwLocalAddressLength and dwRemoteAddressLength, passed on as it is; SP_NATURAL_LENGTH: the right one (16 more
+   * than the address). */
+  struct sp_address_out local;
+  int32_t condition_kind; /* enum sp_pointer_kind of the condition function: INVALID passes what cannot be called */
+  int32_t reserved;
 };
 struct sp_disconnect_args {
-  uint32_t reuse;    /* TF_REUSE_SOCKET */
+  uint32_t reuse;    /* 1: TF_REUSE_SOCKET */
   uint32_t reserved; /* passed on as dwReserved */
-  uint32_t extra_flags;
+  uint32_t extra_flags; /* further bits of dwFlags */
+  int32_t extended;  /* enum sp_extended, never SP_PLAIN */
 };
 
 /* Message flags, in and out. A flag that your stack has no place for (urgent data, say) is SP_NOT_SUPPORTED; an error is what
@@ -298,8 +326,11 @@ struct sp_close_args {
   X(SO_SNDTIMEO) X(SO_RCVTIMEO) /* duration */                                                                         \
   X(SO_PRIORITY) X(SO_MARK) X(SO_INCOMING_CPU) X(SO_PASSCRED) X(SO_TIMESTAMP) X(SO_RXQ_OVFL) X(SO_BUSY_POLL)            \
   X(SO_BINDTODEVICE) /* bytes */                                                                                       \
-  X(SO_CONDITIONAL_ACCEPT) X(SO_PAUSE_ACCEPT) X(SO_CONNECT_TIME) X(SO_UPDATE_ACCEPT_CONTEXT)                            \
-  X(SO_UPDATE_CONNECT_CONTEXT) X(SO_CONNDATA) X(SO_CONNOPT) X(SO_MAX_MSG_SIZE) X(SO_GROUP_ID)                           \
+  X(SO_CONDITIONAL_ACCEPT) X(SO_PAUSE_ACCEPT)                                                                          \
+  X(SO_CONNECT_TIME) /* integer: seconds; 0xFFFFFFFF, not -1, when not connected */                                    \
+  X(SO_UPDATE_ACCEPT_CONTEXT) /* integer, set: the value of the listener's handle */                                   \
+  X(SO_UPDATE_CONNECT_CONTEXT) /* set: no value, length 0 */                                                           \
+  X(SO_CONNDATA) X(SO_CONNOPT) X(SO_MAX_MSG_SIZE) X(SO_GROUP_ID)                           \
   /* IP */                                                                                                             \
   X(IP_TTL) X(IP_TOS) X(IP_RECVERR) X(IP_FREEBIND) X(IP_TRANSPARENT) X(IP_MTU_DISCOVER) X(IP_BIND_ADDRESS_NO_PORT)      \
   X(IP_ADD_MEMBERSHIP) X(IP_DROP_MEMBERSHIP) /* address: the group */                                                  \
@@ -363,6 +394,29 @@ struct sp_duplicate_args {
 };
 
 /* ---- Readiness ------------------------------------------------------------------------------------------------------*/
+/* SP_EVENT_OBJECT, what the operations mean:
+ *  - watch_create makes an event object (WSACreateEvent): manual reset, not set. The watcher is the event object.
+ *  - watch_add and watch_modify are one and the same: WSAEventSelect(socket, event object, events). `events` holds SP_FD_* bits
+ *    alone and may be 0, which selects nothing. The cookie is remembered with the selection. A watcher of kind
+ *    SP_HANDLE_INVALID is an invalid event handle.
+ *  - watch_remove is WSAEventSelect(socket, no event object, 0).
+ *  - A socket has one selection at a time, whichever event object it names; any number of sockets may name the same one. A socket
+ *    that accept makes has the listener's: its event object, its mask and, until it is selected itself, its cookie.
+ *  - watch_wait waits, reports, or both, as sp_watch_wait_args.step says:
+ *      SP_WAIT_ONLY        waits until the event object is set, at most timeout_ns (0: only looks). value 1: it is set; 0: it is not,
+ *                          the time was over. Nothing is reset, nothing is cleared.
+ *      SP_REPORT_ONLY      WSAEnumNetworkEvents(`socket`, event object): in one step that nothing comes between, copies the network
+ *                          events recorded for that socket, clears its record, and resets the event object. Never waits. With
+ *                          keep_event NULL is passed in place of the event object, which then stays as it is. value: how many
+ *                          entries; 0 is no event. A socket that is selected on another event object, or on none, is asked all the
+ *                          same. A call that fails changes nothing.
+ *      SP_WAIT_AND_REPORT  (what 0 means, too) SP_WAIT_ONLY and, if it is set, SP_REPORT_ONLY for each socket whose selection names
+ *                          this event object. value: how many entries in all; 0 also if it was set and nothing was recorded.
+ *    One sp_event stands for one network event of one socket: a single SP_FD_* bit, and its error (iErrorCode) as an enum
+ *    sp_error. The cookie is that of the socket's selection. Events that do not fit into `capacity` are no option: it is always
+ *    large enough, except where the array itself is wrong (kind), which is lpNetworkEvents.
+ *  - watch_close is WSACloseEvent; selections that name it are left to themselves.
+ *  - Closing a socket ends its selection. */
 enum sp_mechanism {
   SP_POLL = 0, SP_SELECT = 1, SP_EPOLL = 2, SP_PPOLL = 3, SP_PSELECT = 4,
   SP_EVENT_OBJECT = 5,  /* WSAEventSelect / WSAEnumNetworkEvents */
@@ -395,6 +449,7 @@ struct sp_event {
   uint32_t events; /* enum sp_events */
   int32_t error;   /* network events of Winsock: enum sp_error of the event, else SP_OK */
 };
+enum sp_watch_step { SP_WAIT_AND_REPORT = 0, SP_WAIT_ONLY = 1, SP_REPORT_ONLY = 2 }; /* SP_EVENT_OBJECT; others always do both */
 struct sp_watch_wait_args { /* sp_call.handle is the watcher */
   int64_t timeout_ns; /* negative: no limit; 0: look and return */
   int32_t timeout_kind; /* 0 as it is; 1 one that the call must refuse (tv_usec out of range, negative time) */
@@ -402,6 +457,13 @@ struct sp_watch_wait_args { /* sp_call.handle is the watcher */
   int32_t capacity;     /* room in events; passed on as it is (0, negative) where the mechanism has such an argument */
   int32_t count;        /* out */
   struct sp_event* events;
+  int32_t step;         /* enum sp_watch_step */
+  int32_t keep_event;   /* SP_REPORT_ONLY: 1 passes no event object */
+  struct sp_handle socket; /* SP_REPORT_ONLY */
+  /* out, SP_REPORT_ONLY: SP_FD_* bits that were not recorded, whose place in iErrorCode the call wrote to all the same. 0 where
+   * there is no such array. */
+  uint32_t strays;
+  uint32_t reserved;
 };
 struct sp_watch_close_args {
   int32_t reserved;
@@ -445,7 +507,11 @@ struct sp_result {
 /* ---- Optional groups ------------------------------------------------------------------------------------------------
  * A NULL group, or a NULL function in one, is a capability that is not there. Functions return an sp_error. */
 
-/* The session: WSAStartup and WSACleanup, or WSPStartup and WSPCleanup. Version is major << 8 | minor. */
+/* The session: WSAStartup and WSACleanup, or WSPStartup and WSPCleanup. Versions are major << 8 | minor: 0x0202, 0x0101, 0x0100.
+ * `open` has started it once, with the highest version that the provider knows: scenarios that are not about the session need not.
+ * Those that are undo that first with one cleanup. After the last cleanup calls are still made, on handles from before it too:
+ * answer as the implementation does. Events of a watcher that were recorded before stay visible; the watcher stays valid.
+ * given: the version to use from now on (wVersion); highest: the highest that the implementation has (wHighVersion). */
 struct sp_session_group {
   uint32_t size;
   int32_t (*startup)(void* self, uint32_t version, uint32_t* given, uint32_t* highest, int64_t* native);
@@ -604,9 +670,15 @@ struct sp_provider {
   /* Carry out one call, blocking as long as it takes. */
   void (*call)(void* self, struct sp_call* call, struct sp_result* result);
 
-  /* The same in two halves; NULL: the suite runs `call` in a thread of its own. wait: SP_OK and the result, or SP_EAGAIN
-   * when timeout_ns is over first. After SP_OK the operation is gone. cancel asks it to end early (CancelIoEx). Required
-   * for `extended` calls. */
+  /* The same in two halves; NULL: the suite runs `call` in a thread of its own. Required for SP_OVERLAPPED calls.
+   * begin: SP_OK: taken, and done already; SP_IO_PENDING: taken, and still under way (ERROR_IO_PENDING). Both make an operation,
+   * and `wait` has its result. SP_NOT_SUPPORTED: cannot. Any other error is what the implementation refused the call with at
+   * once: there is no operation then.
+   * wait: SP_OK and the result, of an operation that failed too (result->error is its completion status), or SP_EAGAIN when
+   * timeout_ns is over first (0: only looks). After SP_OK the operation is gone; it ends once, whatever ends it.
+   * cancel asks it to end early (CancelIoEx); it then ends with SP_OPERATION_ABORTED, unless it was done before. SP_OK: asked, or
+   * done already. `wait` is still needed.
+   * The sp_call and everything that it points to stay as they are until wait has answered SP_OK. */
   int32_t (*begin)(void* self, struct sp_call* call, sp_operation* operation);
   int32_t (*wait)(void* self, sp_operation operation, int64_t timeout_ns, struct sp_result* result);
   int32_t (*cancel)(void* self, sp_operation operation);
