@@ -1,6 +1,7 @@
 // accept: what it returns, the address of the peer, wrong sockets, and accept4's flags.
 #include "catalogue/accept.h"
 
+#include <algorithm>
 #include <climits>
 
 #include "battery/scenario.h"
@@ -66,27 +67,27 @@ SCENARIO(Accept, ReturnsTheConnection, kConnections, accept::returns_connection,
 }
 
 SCENARIO(Accept, FirstInFirstOut, kConnections, accept::first_in_first_out) {
-  Listener listener = ListenOn(net);
-  std::vector<Socket> clients;
-  std::string order;
-  for (const char* name : {"a", "b", "c", "d", "e"}) {
-    clients.push_back(ConnectAndTell(listener, net, name, static_cast<int64_t>(clients.size()) + 1));
-  }
-  std::vector<Socket> accepted;
-  const std::string expected = "abcdefg";
-  const auto right_so_far = [&] { return order == expected.substr(0, order.size()); };
-  for (int i = 0; i < 2 && right_so_far(); ++i) {
-    accepted.push_back(Must(AcceptNow(listener.socket, InTurn(i))));
-    order += Told(accepted.back());
-  }
-  // Those that come later stand behind those that wait.
-  for (const char* name : {"f", "g"}) {
-    clients.push_back(ConnectAndTell(listener, net, name, static_cast<int64_t>(clients.size()) - 1));
-  }
-  for (int i = 0; i < 5 && right_so_far(); ++i) {
-    accepted.push_back(Must(AcceptNow(listener.socket, InTurn(i))));
-    order += Told(accepted.back());
-  }
+  const auto waiting = static_cast<int>(QueueRoom(net, 5, 2, 16));
+  const int early = std::min(2, waiting - 1);  // accepted before the last ones come
+  Listener listener = ListenOn(net, 16);
+  std::vector<Socket> clients, accepted;
+  std::string order, expected;
+  const auto come = [&](int number, int queued) {
+    for (int i = 1; i <= number; ++i) {
+      expected += static_cast<char>('a' + expected.size());
+      clients.push_back(ConnectAndTell(listener, net, expected.substr(expected.size() - 1), queued + i));
+    }
+  };
+  const auto take = [&](int number) {
+    for (int i = 0; i < number && order == expected.substr(0, order.size()); ++i) {
+      accepted.push_back(Must(AcceptNow(listener.socket, InTurn(i))));
+      order += Told(accepted.back());
+    }
+  };
+  come(waiting, 0);
+  take(early);
+  come(early, waiting - early);  // those that come later stand behind those that wait
+  take(waiting);
   CHECK_REQUIREMENT(accept::first_in_first_out, Same(order, expected, "order of acceptance"));
 }
 
@@ -107,6 +108,7 @@ SCENARIO(Accept, TheChildOutlivesTheListener, kConnections, accept::child_outliv
 SCENARIO(Accept, TellsWhoIsThere, kTcp, accept::peer_address, accept::peer_name_agrees, accept::local_name,
          accept::reported_length) {
   Listener listener = ListenOn(net);
+  NeedQueue(net, 3);
   // Several, so that an address that was kept from an earlier call is seen.
   std::vector<Socket> clients, servers;
   for (int i = 0; i < 3; ++i) clients.push_back(ConnectAndTell(listener, net, "x", i + 1));

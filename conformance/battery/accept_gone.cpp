@@ -149,6 +149,7 @@ SCENARIO(Accept, ResetLeavesAPendingError, kTcp.Waits(milliseconds(5)), accept::
 }
 
 SCENARIO(Accept, ResetSparesTheOthers, kConnections.Waits(milliseconds(5)), accept::reset_spares_others) {
+  NeedQueue(net, 3);
   Listener listener = ListenOn(net);
   Socket before = ConnectAndTell(listener, net, "b", 1);
   Socket leaves = ConnectAndTell(listener, net, "x", 2);

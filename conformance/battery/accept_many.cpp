@@ -18,6 +18,7 @@ std::string NumberName(int number) { return fmt::format("{:04}", number); }
 
 SCENARIO(Accept, DescriptorLimit, kConnections.Needs({SP_CAP_HANDLE_LIMIT}), accept::descriptor_limit,
          accept::descriptor_limit_keeps, accept::descriptor_limit_all, accept::descriptor_limit_ready) {
+  NeedQueue(net, 3);
   Listener listener = ListenOn(net);
   Step(listener.socket.SetModes(SP_NONBLOCKING));
   Socket spare = net.NewConnecting();
@@ -88,6 +89,7 @@ SCENARIO(Accept, LongAfterTheNotice, kConnections.Waits(milliseconds(50)), accep
 }
 
 SCENARIO(Accept, StaysReady, kConnections, accept::stays_ready) {
+  NeedQueue(net, 3);
   for (const int32_t mechanism : {SP_POLL, SP_SELECT}) {
     Listener listener = ListenOn(net);
     std::string seen = Events(listener.socket, SP_IN, Nanoseconds(0), mechanism) != 0 ? "1" : "0";
@@ -187,6 +189,7 @@ SCENARIO(Accept, OneConnectionWakesOne, kConnections.Needs({SP_CAP_THREADS}).Wai
 
 SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::threads_none_lost, accept::threads_none_twice) {
   constexpr int kThreads = 4, kConnectionCount = 60;
+  NeedQueue(net, 2);  // with a queue of one, clients wait for each other
   Listener listener = ListenOn(net, 128);
   // Each thread accepts until it gets a connection that tells it to stop.
   std::vector<Task<std::vector<std::string>>> threads;

@@ -37,6 +37,7 @@ constexpr Nanoseconds kQuiet = milliseconds(30);
 
 SCENARIO(Accept, NonBlockingAndEmpty, kConnections, accept::nonblocking_empty, accept::nonblocking_takes_waiting,
          accept::nonblocking_drained) {
+  NeedQueue(net, 2);
   Listener listener = ListenOn(net);
   Step(listener.socket.SetModes(SP_NONBLOCKING));
   CHECK_REQUIREMENT(accept::nonblocking_empty, AcceptSoon(listener.socket));

@@ -35,6 +35,7 @@ SCENARIO(Backlog, GrowWhileFull, kConnections.Waits(milliseconds(150)), backlog:
 SCENARIO(Backlog, GrowAdmitsTheWaiter, kTcp.Waits(milliseconds(1100)), backlog::grow_admits_waiter) {
   Listener listener = ListenOn(net, 1);
   Overflow full = OverflowQueue(listener, net);
+  NeedQueue(net, full.queued.size() + 1);  // a queue that is as long as it can be grows no more
   static_cast<void>(Must(listener.socket.Listen(8)));
   if (full.extra.waits()) {
     WaitReady(full.extra.socket, SP_OUT);
@@ -44,26 +45,27 @@ SCENARIO(Backlog, GrowAdmitsTheWaiter, kTcp.Waits(milliseconds(1100)), backlog::
 }
 
 SCENARIO(Backlog, ShrinkWhileFull, kConnections.Waits(milliseconds(200)), backlog::shrink_applies, backlog::change_keeps_queued) {
-  constexpr std::size_t kBefore = 5;
-  Listener listener = ListenOn(net, kBefore);
-  std::vector<Socket> clients = Enqueue(listener, net, kBefore), servers;
+  constexpr int32_t kBacklog = 5;
+  const std::size_t before = QueueRoom(net, kBacklog, 2, kBacklog);
+  Listener listener = ListenOn(net, kBacklog);
+  std::vector<Socket> clients = Enqueue(listener, net, before), servers;
   static_cast<void>(Must(listener.socket.Listen(1)));
   TagAll(clients);
   bool holds = true;
   std::string detail;
   // With more than the backlog in the queue nobody gets in; with an empty one somebody does.
-  for (std::size_t left = kBefore; left >= 2; --left) {
+  for (std::size_t left = before; left >= 2; --left) {
     const QueueAttempt attempt = TryToConnect(listener, net);
     holds = holds && !attempt.in();
     detail += fmt::format("with {} in the queue: {}; ", left, attempt.state.name());
     if (attempt.in()) break;
     servers.push_back(AcceptNext(listener.socket));
   }
-  while (servers.size() < kBefore) servers.push_back(AcceptNext(listener.socket));
+  while (servers.size() < before) servers.push_back(AcceptNext(listener.socket));
   const QueueAttempt last = TryToConnect(listener, net, Patience());
   detail += fmt::format("with none: {}", last.state.name());
   CHECK_REQUIREMENT(backlog::shrink_applies, Holds(holds && last.in(), detail));
-  const Outcome order = Order(servers, kBefore);
+  const Outcome order = Order(servers, before);
   CHECK_REQUIREMENT(backlog::change_keeps_queued, Kept(order.name() == outcome::in_order.text, order.detail()));
 }
 
@@ -101,6 +103,7 @@ SCENARIO(Backlog, WithdrawnWaiter, kTcp.Waits(milliseconds(1500)), backlog::with
 
 SCENARIO(Backlog, WithdrawnWhileQueued, kConnections.Waits(milliseconds(100)), backlog::withdrawn_queued_others,
          backlog::withdrawn_queued_place) {
+  static_cast<void>(QueueRoom(net, 3, 3, 3));
   Listener listener = ListenOn(net, 3);
   std::vector<Socket> clients = FillQueue(listener, net);
   TagAll(clients);
@@ -183,6 +186,7 @@ SCENARIO(Backlog, LocalRoomForOne, kLocal.Waits(milliseconds(100)), backlog::loc
 SCENARIO(Backlog, LocalGrowWakes, kLocal.Waits(milliseconds(50)), backlog::local_grow_wakes) {
   Listener listener = ListenOn(net, 1);
   std::vector<Socket> clients = FillQueue(listener, net);
+  NeedQueue(net, clients.size() + 1);  // a queue that is as long as it can be grows no more
   Socket waiter = net.NewConnecting();
   auto connecting = Spawn("connect", [&] { return waiter.Connect(listener.address); });
   connecting.WaitBlocked();

@@ -170,11 +170,13 @@ SCENARIO(Connect, LocalConnectionsCannotBeDissolved, kUnixOnly, connect::unix_ca
 
 SCENARIO(Connect, BindsImplicitly, kTcp, connect::implicit_bind, connect::implicit_bind_unused) {
   constexpr int kClients = 8;
-  Listener listener = ListenOn(net, kClients);
-  std::vector<Socket> clients;
+  Listener listener = ListenOn(net);
+  std::vector<Socket> clients, servers;
   std::set<std::string> names;
   for (int i = 0; i < kClients; ++i) {
     clients.push_back(ConnectTo(listener, net));
+    MustBeReady(listener.socket, SP_IN);
+    servers.push_back(Must(listener.socket.Accept()));
     const Address name = Must(clients.back().LocalName());
     names.insert(name.ToString());
     CHECK_REQUIREMENT(connect::implicit_bind, Holds(name.port() != 0 && name.WithPort(0) != Address::Any(net.connect_family),
@@ -226,7 +228,7 @@ SCENARIO(Connect, RunsOutOfPorts, kTcp46.Needs({SP_CAP_KNOBS}), connect::ports_e
   const Knob high(SP_KNOB_PORT_RANGE_HIGH, 60999);
   const Knob low(SP_KNOB_PORT_RANGE_LOW, kLow);
   const Knob narrow(SP_KNOB_PORT_RANGE_HIGH, kHigh);
-  std::vector<Socket> clients;
+  std::vector<Socket> clients, servers;
   Outcome last = outcome::pending;
   for (int i = 0; i < 16; ++i) {
     Socket client = net.NewConnecting();
@@ -236,12 +238,15 @@ SCENARIO(Connect, RunsOutOfPorts, kTcp46.Needs({SP_CAP_KNOBS}), connect::ports_e
     const uint16_t port = Must(client.LocalName()).port();
     CHECK_REQUIREMENT(connect::ports_within_range, Holds(port >= kLow && port <= kHigh, fmt::format("port {}", port)));
     clients.push_back(std::move(client));
+    MustBeReady(listener.socket, SP_IN);
+    servers.push_back(Must(listener.socket.Accept()));
   }
   CHECK_REQUIREMENT(connect::ports_exhausted, last);
 }
 
 SCENARIO(Connect, OneConnectionAPair, kTcp46, connect::duplicate_pair, connect::duplicate_pair_error,
          connect::shared_port_other_peer) {
+  NeedQueue(net, 2);
   Listener listener = ListenOn(net);
   Listener other = ListenOn(net);
   for (const int32_t option : {SP_SO_REUSEADDR, SP_SO_REUSEPORT}) {

@@ -26,9 +26,10 @@ SCENARIO(Listen, Again, kConnections, listen::again, listen::again_serves, liste
 }
 
 SCENARIO(Listen, AgainKeepsTheQueue, kTcp, listen::again_keeps) {
+  const std::size_t room = QueueRoom(net, 3, 1, 4);
   Listener listener = ListenOn(net, 4);
   std::vector<Socket> clients;
-  for (int i = 0; i < 3; ++i) clients.push_back(ConnectTo(listener, net));
+  for (std::size_t i = 0; i < room; ++i) clients.push_back(ConnectTo(listener, net));
   static_cast<void>(Must(listener.socket.Listen(4)));
   for (Socket& client : clients) {
     Socket server;
@@ -95,8 +96,8 @@ SCENARIO(Listen, AgainWithLiveChild, kTcp, listen::again_with_child, listen::aga
 }
 
 SCENARIO(Listen, ConnectAfterShutdown, kTcp46, listen::connect_after_shutdown) {
-  const Listener other = ListenOn(net);
   for (const int32_t how : {SP_SHUT_RD, SP_SHUT_RDWR}) {
+    const Listener other = ListenOn(net);
     Listener listener = ListenOn(net);
     static_cast<void>(listener.socket.Shutdown(how));
     CHECK_REQUIREMENT(listen::connect_after_shutdown, listener.socket.Connect(other.address));
@@ -179,7 +180,10 @@ SCENARIO(Listen, Many, kConnections, listen::many) {
 // ---- meanwhile ----
 
 SCENARIO(Listen, RacingClients, kConnections, listen::race_clients, listen::race_late_clients, listen::race_all_accepted) {
-  constexpr std::size_t kThreads = 3, kEach = 3, kMost = 100000;
+  constexpr std::size_t kMost = 100000;
+  // All of them and the last one stand in the queue at the same time.
+  const std::size_t room = QueueRoom(net, 10, 2);
+  const std::size_t threads = std::min<std::size_t>(3, room - 1), each = (room - 1) / threads;
   struct Clients {
     std::vector<Socket> connected;
     std::map<std::string, Outcome> outcomes;       // each that was seen, once
@@ -189,10 +193,10 @@ SCENARIO(Listen, RacingClients, kConnections, listen::race_clients, listen::race
   std::atomic<int> attempts{0};
   std::atomic<bool> listening{false};
   std::vector<Task<Clients>> tasks;
-  for (std::size_t i = 0; i < kThreads; ++i) {
+  for (std::size_t i = 0; i < threads; ++i) {
     tasks.push_back(Spawn(fmt::format("client{}", i), [&] {
       Clients clients;
-      for (std::size_t n = 0; n < kMost && clients.connected.size() < kEach; ++n) {
+      for (std::size_t n = 0; n < kMost && clients.connected.size() < each; ++n) {
         const bool late = listening.load();
         Attempt attempt = TryConnect(net, listener.address);
         (late ? clients.late_outcomes : clients.outcomes).emplace(attempt.outcome.name(), attempt.outcome);

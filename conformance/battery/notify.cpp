@@ -9,6 +9,7 @@ namespace sockproof {
 
 SCENARIO(Notify, AListenerIsReadyWhileConnectionsWait, kConnections, notify::listener_idle, notify::listener_ready,
          notify::listener_more, notify::listener_drained, notify::listener_writable) {
+  NeedQueue(net, 2);
   const std::vector<int32_t> ways = EveryWay();
   Listener listener = ListenOn(net);
   for (const int32_t way : ways) CHECK_REQUIREMENT(notify::listener_idle, Now(way, listener.socket, SP_IN));

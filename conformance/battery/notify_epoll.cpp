@@ -302,6 +302,7 @@ SCENARIO(Notify, AnEdgeIsReportedOnce, kSetOverAll, notify::edge_first, notify::
 }
 
 SCENARIO(Notify, EachConnectionIsAnEdge, kSetOverAll, notify::edge_every_connection, notify::edge_once) {
+  NeedQueue(net, 3);
   Listener listener = ListenOn(net);
   std::vector<std::unique_ptr<Watcher>> sets;
   for (uint64_t i = 0; i < 6; ++i) {

@@ -31,6 +31,9 @@ class Crowd {
   void Dismiss(const Listener& listener, const Flavor& net) {
     for (std::size_t i = 0; i < 4 * size() && CountWoken() < static_cast<int64_t>(size()); ++i) {
       const int64_t before = CountWoken();
+      // What stands in the queue has woken whom it could.
+      Socket same = Socket::Borrowed(listener.socket.handle());
+      for (std::size_t n = 0; n < 4 * size() && WaitReady(same, SP_IN, Nanoseconds(0)); ++n) Step(same.Accept());
       clients_.push_back(ConnectTo(listener, net));
       WaitUntil([&] { return CountWoken() > before; }, milliseconds(500), "one more waiter to be woken");
     }

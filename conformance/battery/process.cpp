@@ -214,6 +214,7 @@ SCENARIO(Process, ConnectionAfterExec, kProcesses, process::connection_after_exe
 }
 
 SCENARIO(Process, CloseOnExec, kProcesses, process::close_on_exec, process::close_on_exec_at_creation) {
+  NeedQueue(net, 2);
   const std::vector<Socket> low = TakeLowHandles(net);
   Listener listener = ListenOn(net);
   Socket made = net.NewConnecting(SP_CLOSE_ON_EXEC);

@@ -147,6 +147,7 @@ SCENARIO(Process, OneConnectionOneProcess, kProcesses.Waits(milliseconds(60)), p
 
 SCENARIO(Process, ManyProcesses, kProcesses, process::processes_none_lost, process::processes_fair) {
   constexpr int kProcessCount = 3, kConnectionCount = 24;
+  NeedQueue(net, 2);  // with a queue of one, clients wait for each other
   Listener listener = ListenOn(net, 64);
   std::vector<std::unique_ptr<Agent>> processes;
   std::vector<Socket> listeners;
@@ -253,11 +254,12 @@ SCENARIO(Process, KilledWithAnAbortiveSocket, kTcpProcesses, process::kill_abort
 
 SCENARIO(Process, KilledListener, kProcesses, process::kill_of_listener_ends, process::kill_of_listener_resets,
          process::kill_of_listener_refuses) {
+  const std::size_t queued = QueueRoom(net, 3);
   Listener listener = ListenOn(net);
   auto child = Agent::Fork();
   Step(listener.socket.Close());  // the child's alone
   std::vector<Socket> clients;
-  for (int i = 0; i < 3; ++i) clients.push_back(ConnectTo(listener, net));
+  for (std::size_t i = 0; i < queued; ++i) clients.push_back(ConnectTo(listener, net));
   child->Kill();
   for (Socket& client : clients) {
     const Outcome end = EndOf(client);
@@ -270,6 +272,7 @@ SCENARIO(Process, KilledListener, kProcesses, process::kill_of_listener_ends, pr
 
 SCENARIO(Process, RestartedServer, kTcpProcesses, process::restart_many) {
   constexpr int kClients = 60;
+  const std::size_t queued = QueueRoom(net, kClients, 1, 128);
   // Keeps the port from everybody else in between: bound, never listening.
   Socket guard = net.NewListening();
   Step(guard.Set(SP_SO_REUSEADDR, 1));
@@ -287,16 +290,16 @@ SCENARIO(Process, RestartedServer, kTcpProcesses, process::restart_many) {
   auto child = Agent::Fork();
   Step(first.socket.Close());  // the child's alone
   std::vector<Socket> clients;
-  for (int i = 0; i < kClients; ++i) clients.push_back(ConnectTo(first, net));
+  for (std::size_t i = 0; i < queued; ++i) clients.push_back(ConnectTo(first, net));
   child->Kill();
   Listener second = start();
   int served = 0;
   std::string wrong;
   for (int i = 0; i < kClients && wrong.empty(); ++i) {
-    clients[static_cast<std::size_t>(i)] = ConnectTo(second, net);
+    Socket client = ConnectTo(second, net);
     AcceptResult accepted;
     const Outcome outcome = AcceptSoon(second.socket, &accepted);
-    const Outcome data = accepted.ok() ? BothWays(clients[static_cast<std::size_t>(i)], accepted.socket) : outcome;
+    const Outcome data = accepted.ok() ? BothWays(client, accepted.socket) : outcome;
     if (data.name() == "holds") {
       ++served;
     } else {

@@ -171,6 +171,7 @@ SCENARIO(Refused, TheSocketAfterwards, kTcp, refused::bind_afterwards, refused::
 
 SCENARIO(Refused, AndThenSomebodyListens, kConnections, refused::blocking, refused::retry_same_socket,
          refused::retry_new_socket) {
+  NeedQueue(net, 2);
   Listener listener = Nobody(net);
   Socket client = net.NewConnecting();
   CHECK_REQUIREMENT(refused::blocking, client.Connect(listener.address));

@@ -22,6 +22,7 @@ struct Queued {
   std::vector<Socket> clients;
 };
 Queued ThreeInTheQueue(const Flavor& net, Where where = SOCKPROOF_HERE) {
+  NeedQueue(net, 3, where);
   Queued queued;
   queued.listener = ListenOn(net, 8, where);
   queued.clients = Enqueue(queued.listener, net, 3, 0, where);

@@ -94,6 +94,18 @@ Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most
   return filled;
 }
 
+std::size_t QueueRoom(const Flavor& net, std::size_t most, std::size_t least, int32_t backlog, Where where) {
+  const Listener listener = ListenOn(net, backlog, where);
+  const Filled filled = FillBacklog(listener, net, most, where);
+  const std::size_t room = filled.queued.size();
+  if (room == 0) Host::Get().reporter().StepFailed(where, "the first client of a listener", filled.overflow);
+  if (room < least) {
+    Host::Get().reporter().NotSupported(
+        "queue", fmt::format("the queue of a listener takes no more than {} here, and {} are to wait in it", room, least));
+  }
+  return room;
+}
+
 Connecting HoldConnecting(const Flavor& net, Where where) { return HoldConnecting(ListenOn(net, 0, where), net, where); }
 
 Connecting HoldConnecting(Listener listener, const Flavor& net, Where where) {

@@ -52,6 +52,17 @@ struct Filled {
 };
 Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most = 64, Where where = SOCKPROOF_HERE);
 
+// How many clients the queue of a listener with this backlog takes before anybody accepts one, `most` at most: tried with a
+// listener of its own, so that nothing of it is left where the scenario works. The length that a queue must have is asked of the
+// area backlog alone; a scenario that wants several clients to stand in a queue takes as many as there is room for, and ends as
+// not supported if that is less than `least`.
+std::size_t QueueRoom(const Flavor& net, std::size_t most, std::size_t least = 1, int32_t backlog = 64,
+                      Where where = SOCKPROOF_HERE);
+// For a scenario that means nothing with fewer clients in one queue.
+inline void NeedQueue(const Flavor& net, std::size_t clients, Where where = SOCKPROOF_HERE) {
+  static_cast<void>(QueueRoom(net, clients, clients, 64, where));
+}
+
 // TCP only: a socket whose connect is under way and stays so, because the listener's queue is full. Nothing can end that but
 // an accept, the listener's close or the client's own doing; after an accept the client gets in when it next retries its SYN.
 struct Connecting {
