@@ -438,7 +438,7 @@ class Compiler {
         }
       }
     }
-    return fmt::format("&{}_{}", base, profile.name);
+    return fmt::format("&{}_{}", base, Identifier(profile.name));
   }
 
   static void WriteIfChanged(const std::filesystem::path& path, const std::string& content) {
