@@ -152,7 +152,7 @@ SCENARIO(Close, EndsThePeersReceive, kConnections, close::wakes_peer_receive) {
   CHECK_REQUIREMENT(close::wakes_peer_receive, ended ? receiving.Join().Seen() : Outcome(outcome::still_blocked));
 }
 
-SCENARIO(Close, WithUntransmittedData, kConnections, close::returns_at_once, close::background) {
+SCENARIO(Close, WithUntransmittedData, kConnections.Waits(milliseconds(150)), close::returns_at_once, close::background) {
   Pair pair = NarrowPair(net);
   const Payload sent{7, 0, FillSendPath(pair.client)};
   static_cast<void>(Must(pair.client.SetModes(0, SP_NONBLOCKING)));
@@ -250,7 +250,7 @@ SCENARIO(Close, WithUnreadDataLocal, kLocal, close::unread_unix) {
   CHECK_REQUIREMENT(close::unread_unix, NextSeen(pair.client));
 }
 
-SCENARIO(Close, WithUnreadDataEndsThePeersSend, kTcp, close::unread_wakes_send) {
+SCENARIO(Close, WithUnreadDataEndsThePeersSend, kTcp.Waits(milliseconds(150)), close::unread_wakes_send) {
   Pair pair = NarrowPair(net);
   WaitingSend held = HoldSend(pair.client, net);
   static_cast<void>(Must(pair.server.Close()));
@@ -341,7 +341,7 @@ SCENARIO(Close, UnderAWaitingReceive, kConnections, close::waiting_receive_stays
   CHECK_REQUIREMENT(close::waiting_receive_then_end, NextSeen(pair.server));
 }
 
-SCENARIO(Close, UnderAWaitingSend, kConnections, close::waiting_send_stays) {
+SCENARIO(Close, UnderAWaitingSend, kConnections.Waits(milliseconds(150)), close::waiting_send_stays) {
   Pair pair = NarrowPair(net);
   Socket same = Socket::Borrowed(pair.client.handle());
   WaitingSend held = HoldSend(same, net);

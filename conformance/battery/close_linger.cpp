@@ -77,7 +77,7 @@ SCENARIO(Close, AbortResets, kTcp, close::abort) {
   CHECK_REQUIREMENT(close::abort, NextSeen(used.client));
 }
 
-SCENARIO(Close, AbortWithUntransmittedData, kTcp, close::abort_at_once, close::abort_discards) {
+SCENARIO(Close, AbortWithUntransmittedData, kTcp.Waits(milliseconds(150)), close::abort_at_once, close::abort_discards) {
   Laden laden = LadenPair(net, 0);
   const Stopwatch watch;
   auto closing = Spawn("close", [&] { return laden.pair.client.Close(); });
@@ -121,7 +121,7 @@ SCENARIO(Close, AbortLocal, kLocal, close::abort_unix) {
 
 // ---- Waiting --------------------------------------------------------------------------------------------------------
 
-SCENARIO(Close, LingerWaitsForTheData, kTcp, close::linger_waits, close::linger_delivers) {
+SCENARIO(Close, LingerWaitsForTheData, kTcp.Waits(milliseconds(200)), close::linger_waits, close::linger_delivers) {
   Laden laden = LadenPair(net, kLongLinger);
   const Lingered seen = WatchLingering(laden.pair.client, laden);
   CHECK_REQUIREMENT(close::linger_waits, seen.close);
@@ -150,7 +150,7 @@ SCENARIO(Close, LingerUnacknowledged, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milli
   CHECK_REQUIREMENT(close::linger_unacknowledged, Timing(watch, seconds(1), milliseconds(10)));
 }
 
-SCENARIO(Close, LingerWithNothingToSend, kConnections, close::linger_nothing) {
+SCENARIO(Close, LingerWithNothingToSend, kConnections.Waits(milliseconds(50)), close::linger_nothing) {
   // The other end may take its time to acknowledge the end of the stream (RFC 9293 3.8.6.3: up to half a second).
   constexpr milliseconds kAcknowledged{600};
   Pair idle = ConnectedPair(net);
@@ -185,7 +185,7 @@ SCENARIO(Close, LingerUnconnected, (Over{{&kInet, &kInet6, &kUnix, &kSeqpacket, 
   check(listening.socket);
 }
 
-SCENARIO(Close, LingerWhileConnecting, kTcp46, close::linger_unconnected) {
+SCENARIO(Close, LingerWhileConnecting, kTcp46.Waits(milliseconds(50)), close::linger_unconnected) {
   Connecting held = HoldConnecting(net);
   static_cast<void>(Must(held.socket.SetLinger(true, kLongLinger)));
   static_cast<void>(Must(held.socket.SetModes(0, SP_NONBLOCKING)));
@@ -194,7 +194,7 @@ SCENARIO(Close, LingerWhileConnecting, kTcp46, close::linger_unconnected) {
   CHECK_REQUIREMENT(close::linger_unconnected, AtOnce(closing, watch));
 }
 
-SCENARIO(Close, LingerOfDuplicates, kTcp, close::linger_duplicate, close::linger_waits) {
+SCENARIO(Close, LingerOfDuplicates, kTcp.Waits(milliseconds(200)), close::linger_duplicate, close::linger_waits) {
   Laden laden = LadenPair(net, kLongLinger);
   Socket copy;
   static_cast<void>(Must(laden.pair.client.Duplicate(&copy)));
@@ -204,13 +204,13 @@ SCENARIO(Close, LingerOfDuplicates, kTcp, close::linger_duplicate, close::linger
   CHECK_REQUIREMENT(close::linger_waits, WatchLingering(copy, laden).close);
 }
 
-SCENARIO(Close, LingerNonBlocking, kTcp, close::linger_nonblocking) {
+SCENARIO(Close, LingerNonBlocking, kTcp.Waits(milliseconds(200)), close::linger_nonblocking) {
   Laden laden = LadenPair(net, kLongLinger);
   static_cast<void>(Must(laden.pair.client.SetModes(SP_NONBLOCKING)));
   CHECK_REQUIREMENT(close::linger_nonblocking, WatchLingering(laden.pair.client, laden).close);
 }
 
-SCENARIO(Close, LingerAndShutdown, kTcp, close::linger_shutdown) {
+SCENARIO(Close, LingerAndShutdown, kTcp.Waits(milliseconds(150)), close::linger_shutdown) {
   Laden laden = LadenPair(net, kLongLinger);
   const Stopwatch watch;
   auto shutting = Spawn("shutdown", [&] { return laden.pair.client.Shutdown(SP_SHUT_WR); });
@@ -218,15 +218,15 @@ SCENARIO(Close, LingerAndShutdown, kTcp, close::linger_shutdown) {
   static_cast<void>(laden.pair.client.SetLinger(false, 0));
 }
 
-SCENARIO(Close, LingerLocal, kLocal, close::linger_unix) {
+SCENARIO(Close, LingerLocal, kLocal.Waits(milliseconds(100)), close::linger_unix) {
   Laden laden = LadenPair(net, kLongLinger);
   const Stopwatch watch;
   auto closing = Spawn("close", [&] { return laden.pair.client.Close(); });
   CHECK_REQUIREMENT(close::linger_unix, AtOnce(closing, watch));
 }
 
-SCENARIO(Close, LingerInterrupted, kTcp.Needs({SP_CAP_SIGNALS}), close::interrupted, close::interrupted_ok,
-         close::interrupted_frees) {
+SCENARIO(Close, LingerInterrupted, kTcp.Needs({SP_CAP_SIGNALS}).Waits(milliseconds(150)), close::interrupted,
+         close::interrupted_ok, close::interrupted_frees) {
   Laden laden = LadenPair(net, kLongLinger);
   Socket same = Socket::Borrowed(laden.pair.client.handle());
   auto closing = Spawn("close", [&] { return laden.pair.client.Close(); });
@@ -243,7 +243,8 @@ SCENARIO(Close, LingerInterrupted, kTcp.Needs({SP_CAP_SIGNALS}), close::interrup
 
 // ---- The end of processes ---------------------------------------------------------------------------------------------
 
-SCENARIO(Close, AtTheEndOfAProcess, kTcp.Needs({SP_CAP_PROCESSES}), close::linger_exit, close::linger_exit_delivers) {
+SCENARIO(Close, AtTheEndOfAProcess, kTcp.Needs({SP_CAP_PROCESSES}).Waits(milliseconds(150)), close::linger_exit,
+         close::linger_exit_delivers) {
   Laden laden = LadenPair(net, kLongLinger);
   auto child = Agent::Fork();
   // From here on the child alone holds this end. (The option makes the close here no abort: it is not the last one.)

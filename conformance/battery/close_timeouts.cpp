@@ -136,7 +136,7 @@ SCENARIO(Close, HalfOpen, kTcp46.Needs({SP_CAP_SILENCE}), close::half_open) {
   CHECK_REQUIREMENT(close::half_open, NextSeen(pair.server));
 }
 
-SCENARIO(Close, ConnectingOverTheOldConnection, kTcp46.Needs({SP_CAP_SILENCE}), close::half_open_connect,
+SCENARIO(Close, ConnectingOverTheOldConnection, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milliseconds(50)), close::half_open_connect,
          close::last_ack_connect) {
   for (const bool last_ack : {false, true}) {
     Pair pair = BoundClientPair(net);

@@ -188,7 +188,7 @@ SCENARIO(Closing, ShutdownWithQueuedClients, kTcp, closing::queued_shutdown) {
   }
 }
 
-SCENARIO(Closing, ShutdownWithQueuedLocalClients, kLocal, closing::queued_shutdown_unix) {
+SCENARIO(Closing, ShutdownWithQueuedLocalClients, kLocal.Waits(milliseconds(50)), closing::queued_shutdown_unix) {
   for (const int32_t how : kReadShutdowns) {
     Listener listener = ListenOn(net);
     Socket client = ConnectTo(listener, net);

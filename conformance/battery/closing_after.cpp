@@ -112,7 +112,7 @@ void CheckRace(const Flavor& net, const Requirement& requirement, bool close) {
 
 SCENARIO(Closing, RacingClients, kConnections, closing::racing_client) { CheckRace(net, closing::racing_client, true); }
 
-SCENARIO(Closing, RacingClientsAndShutdown, kTcp, closing::racing_client_shutdown) {
+SCENARIO(Closing, RacingClientsAndShutdown, kTcp.Waits(milliseconds(100)), closing::racing_client_shutdown) {
   CheckRace(net, closing::racing_client_shutdown, false);
 }
 
@@ -367,7 +367,7 @@ Outcome WaitingAccept(const Flavor& net, Listener& listener, Disturb disturb) {
 
 }  // namespace
 
-SCENARIO(Closing, WriteShutdownLeavesAccept, kConnections, closing::shutdown_write_wakes_nobody) {
+SCENARIO(Closing, WriteShutdownLeavesAccept, kConnections.Waits(milliseconds(50)), closing::shutdown_write_wakes_nobody) {
   Listener listener = ListenOn(net);
   CHECK_REQUIREMENT(closing::shutdown_write_wakes_nobody,
                     WaitingAccept(net, listener, [&] { static_cast<void>(listener.socket.Shutdown(SP_SHUT_WR)); }));

@@ -48,7 +48,8 @@ SCENARIO(Data, OddChunksArriveIntact, kStreams, data::intact) {
   CHECK_REQUIREMENT(data::intact, Transfer(pair.server, pair.client, Payload{32, 0, 20000}, 3001, 11));
 }
 
-SCENARIO(Data, SixtyFourMebibytesArriveIntact, Over({{&kInet, &kInet6, &kUnix}, {}, {}}), data::intact_large) {
+SCENARIO(Data, SixtyFourMebibytesArriveIntact, Over({{&kInet, &kInet6, &kUnix}, {}, {}}).Waits(milliseconds(150)),
+         data::intact_large) {
   Pair pair = ConnectedPair(net);
   CHECK_REQUIREMENT(data::intact_large, Transfer(pair.client, pair.server, Payload{64, 0, uint64_t{64} << 20}, 1 << 18, 1 << 18));
 }
@@ -177,8 +178,8 @@ SCENARIO(Data, ARecordThatDoesNotFitIsCut, kSeqpacketOnly, data::record_rest_dis
   CHECK_REQUIREMENT(data::record_real_length, Holds(length.value() == 60, length.text()));
 }
 
-SCENARIO(Data, ACountIsWhatWasTaken, kStreams, data::count_is_true, data::full_would_block, data::full_not_writable,
-         data::drained_is_writable) {
+SCENARIO(Data, ACountIsWhatWasTaken, kStreams.Waits(milliseconds(150)), data::count_is_true, data::full_would_block,
+         data::full_not_writable, data::drained_is_writable) {
   Pair pair = ConnectedPair(net);
   const uint64_t sent = FillSendPath(pair.client, 77);
   CHECK_REQUIREMENT(data::full_would_block, pair.client.Send(Payload{77, sent, 1}));
@@ -191,7 +192,7 @@ SCENARIO(Data, ACountIsWhatWasTaken, kStreams, data::count_is_true, data::full_w
   CHECK_REQUIREMENT(data::drained_is_writable, Readiness(WaitReady(pair.client, SP_OUT)));
 }
 
-SCENARIO(Data, ABlockedSendGoesOn, kStreams, data::blocked_send_goes_on) {
+SCENARIO(Data, ABlockedSendGoesOn, kStreams.Waits(milliseconds(150)), data::blocked_send_goes_on) {
   Pair pair = ConnectedPair(net);
   const uint64_t filled = FillSendPath(pair.client, 78);
   static_cast<void>(Must(pair.client.SetModes(0, SP_NONBLOCKING)));
@@ -218,7 +219,7 @@ SCENARIO(Data, ABlockedRecvWaitsForData, kConnections, data::blocked_recv_waits)
   CHECK_REQUIREMENT(data::blocked_recv_waits, receiver.Join().Counted());
 }
 
-SCENARIO(Data, PressureInBothDirections, kStreams, data::pressure_both_ways) {
+SCENARIO(Data, PressureInBothDirections, kStreams.Waits(milliseconds(250)), data::pressure_both_ways) {
   Pair pair = ConnectedPair(net);
   const uint64_t there = FillSendPath(pair.client, 81), back = FillSendPath(pair.server, 82);
   for (Socket* socket : {&pair.client, &pair.server}) static_cast<void>(Must(socket->SetModes(0, SP_NONBLOCKING)));

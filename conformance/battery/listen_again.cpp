@@ -121,7 +121,7 @@ SCENARIO(Listen, Taken, kTcp, listen::taken, listen::taken_unharmed, listen::tak
   CHECK_REQUIREMENT(listen::taken_later, second.Listen(4));
 }
 
-SCENARIO(Listen, BesideConnecting, kTcp46, listen::beside_connecting) {
+SCENARIO(Listen, BesideConnecting, kTcp46.Waits(milliseconds(50)), listen::beside_connecting) {
   Connecting full = HoldConnecting(net);
   Socket connecting = net.NewConnecting(SP_NONBLOCKING);
   static_cast<void>(Must(connecting.Set(SP_SO_REUSEADDR, 1)));

@@ -76,7 +76,7 @@ SCENARIO(Message, DontWaitIsForOneCall, kConnections, message::dontwait_empty) {
   static_cast<void>(Must(receiver.Join()));
 }
 
-SCENARIO(Message, DontWaitDoesNotWaitForRoom, kStreams, message::dontwait_full) {
+SCENARIO(Message, DontWaitDoesNotWaitForRoom, kStreams.Waits(milliseconds(150)), message::dontwait_full) {
   Pair pair = ConnectedPair(net);
   FillAndBlock(pair.client);
   SendOptions options;
@@ -201,7 +201,7 @@ SCENARIO(Message, ASignalLeavesWhatWaitAllHas, kStreams.Needs({SP_CAP_SIGNALS}),
   CHECK_REQUIREMENT(message::waitall_interrupted, receiver.Join().Counted());
 }
 
-SCENARIO(Message, ASignalEndsAWaitingSend, kStreams.Needs({SP_CAP_SIGNALS}), message::send_interrupted) {
+SCENARIO(Message, ASignalEndsAWaitingSend, kStreams.Needs({SP_CAP_SIGNALS}).Waits(milliseconds(150)), message::send_interrupted) {
   Pair pair = ConnectedPair(net);
   FillAndBlock(pair.client);
   auto sender = Spawn("sender", [&] { return pair.client.Send(Payload{11, 0, 100}); });

@@ -58,7 +58,8 @@ SCENARIO(Notify, AConnectionWakesEverySet, kSetOverAll, notify::all_sets_woken) 
   crowd.Dismiss(listener, net);
 }
 
-SCENARIO(Notify, AnExclusiveWakeUpIsForOne, kSetOverAll, notify::exclusive_wakes, notify::exclusive_wakes_one) {
+SCENARIO(Notify, AnExclusiveWakeUpIsForOne, kSetOverAll.Waits(milliseconds(50)), notify::exclusive_wakes,
+         notify::exclusive_wakes_one) {
   Listener listener = ListenOn(net, 32);
   Crowd crowd(listener.socket, {SP_EXCLUSIVE, SP_EXCLUSIVE, SP_EXCLUSIVE});
   Socket client = ConnectTo(listener, net);
@@ -97,7 +98,7 @@ SCENARIO(Notify, ExclusiveWakeUpsHaveTheirLimits, kSet, notify::exclusive_modify
   CHECK_REQUIREMENT(notify::exclusive_set, set.Add(Socket::Borrowed(inner.handle()), SP_IN, SP_EXCLUSIVE));
 }
 
-SCENARIO(Notify, AnEdgeWakesOneThreadOfASet, kSetOverAll, notify::edge_wakes_one) {
+SCENARIO(Notify, AnEdgeWakesOneThreadOfASet, kSetOverAll.Waits(milliseconds(50)), notify::edge_wakes_one) {
   constexpr std::size_t kThreads = 3;
   Pair pair = ConnectedPair(net);
   Watcher set(SP_EPOLL);

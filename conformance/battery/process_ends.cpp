@@ -310,7 +310,7 @@ SCENARIO(Process, RestartedServer, kTcpProcesses, process::restart_many) {
                     Holds(served == kClients, fmt::format("{} of {} served; {}", served, kClients, wrong)));
 }
 
-SCENARIO(Process, ExitDoesNotLinger, kTcpProcesses, process::kill_does_not_linger) {
+SCENARIO(Process, ExitDoesNotLinger, kTcpProcesses.Waits(milliseconds(150)), process::kill_does_not_linger) {
   Pair pair = FullPair(net);
   Step(pair.client.SetLinger(true, 3));
   Apart apart = MoveClientAway(std::move(pair));

@@ -39,8 +39,8 @@ void CheckEstablished(const Flavor& net, Socket& client, Listener& listener) {
 
 }  // namespace
 
-SCENARIO(Progress, SaysThatItIsUnderWay, kTcp, progress::call, progress::again, progress::again_other_address,
-         progress::no_error_pending, progress::peer_name_pending) {
+SCENARIO(Progress, SaysThatItIsUnderWay, kTcp.Waits(milliseconds(50)), progress::call, progress::again,
+         progress::again_other_address, progress::no_error_pending, progress::peer_name_pending) {
   FullListener full = FillListener(net);
   Listener other = ListenOn(net);
   Socket client = net.NewConnecting(SP_NONBLOCKING);
@@ -116,9 +116,9 @@ SCENARIO(Progress, NobodyAnswersYet, kTcpWatched.Needs({SP_CAP_SILENCE, SP_CAP_T
   }
 }
 
-SCENARIO(Progress, TheSocketMeanwhile, kTcp, progress::send_pending, progress::send_pending_seen, progress::recv_pending,
-         progress::recv_pending_seen, progress::readable_bytes_pending, progress::bind_pending, progress::listen_pending,
-         progress::accept_pending, progress::again) {
+SCENARIO(Progress, TheSocketMeanwhile, kTcp.Waits(milliseconds(50)), progress::send_pending, progress::send_pending_seen,
+         progress::recv_pending, progress::recv_pending_seen, progress::readable_bytes_pending, progress::bind_pending,
+         progress::listen_pending, progress::accept_pending, progress::again) {
   FullListener full = FillListener(net);
   Socket client = Begin(net, full.listener.address);
   const Result sent = client.SendBytes("too soon");
@@ -134,7 +134,7 @@ SCENARIO(Progress, TheSocketMeanwhile, kTcp, progress::send_pending, progress::s
   CHECK_REQUIREMENT(progress::again, client.Connect(full.listener.address));  // all that has changed nothing
 }
 
-SCENARIO(Progress, TheAddressMeanwhile, kTcp, progress::address_reserved, progress::listen_on_same_port) {
+SCENARIO(Progress, TheAddressMeanwhile, kTcp.Waits(milliseconds(50)), progress::address_reserved, progress::listen_on_same_port) {
   FullListener full = FillListener(net);
   Socket client = Begin(net, full.listener.address);
   Socket other = net.NewConnecting();
@@ -281,7 +281,8 @@ SCENARIO(Progress, BlockedSendAndRecvWait, kTcp.Needs({SP_CAP_THREADS}).Waits(kR
                           fmt::format("blocked {}; {}; {}; {}", waited, sent.text(), arrived.name(), received.text())));
 }
 
-SCENARIO(Progress, EpollForgetsWhatWasClosed, kTcp46.Needs({SP_CAP_EPOLL}), progress::epoll_forgets_closed) {
+SCENARIO(Progress, EpollForgetsWhatWasClosed, kTcp46.Needs({SP_CAP_EPOLL}).Waits(milliseconds(50)),
+         progress::epoll_forgets_closed) {
   Listener nobody = BoundOn(net);
   FullListener full = FillListener(net);
   Watcher watcher(SP_EPOLL);
@@ -298,7 +299,7 @@ SCENARIO(Progress, EpollForgetsWhatWasClosed, kTcp46.Needs({SP_CAP_EPOLL}), prog
   CHECK_REQUIREMENT(progress::epoll_forgets_closed, Readiness(!early.events.empty(), "events of the new socket"));
 }
 
-SCENARIO(Progress, BothConnectAtTheSameTime, kTcp46, progress::simultaneous_open) {
+SCENARIO(Progress, BothConnectAtTheSameTime, kTcp46.Waits(milliseconds(50)), progress::simultaneous_open) {
   // The first SYN is lost at a full queue; then the listener makes way for a socket that connects back from its address.
   // That must be done before the first SYN is sent again, or it is refused: rather begin anew than blame the implementation.
   for (int attempt = 0; attempt < 5; ++attempt) {

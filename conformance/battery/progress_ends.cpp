@@ -157,7 +157,8 @@ SCENARIO(Progress, ASignalMayAskForARestart, kConnections.Needs({SP_CAP_SIGNALS,
   CHECK_REQUIREMENT(progress::restarted_completes, connector.Join());
 }
 
-SCENARIO(Progress, NoRestartWithATimeLimit, kTcp.Needs({SP_CAP_SIGNALS, SP_CAP_THREADS}), progress::not_restarted_with_timeout) {
+SCENARIO(Progress, NoRestartWithATimeLimit, kTcp.Needs({SP_CAP_SIGNALS, SP_CAP_THREADS}).Waits(milliseconds(50)),
+         progress::not_restarted_with_timeout) {
   FullListener full = FillListener(net);
   Socket client = net.NewConnecting();
   static_cast<void>(Must(client.SetDuration(SP_SO_SNDTIMEO, seconds(15))));
@@ -166,7 +167,7 @@ SCENARIO(Progress, NoRestartWithATimeLimit, kTcp.Needs({SP_CAP_SIGNALS, SP_CAP_T
 
 // ---- giving up ----
 
-SCENARIO(Progress, ShutdownMeanwhile, kTcp, progress::shutdown_pending, progress::shutdown_ends_attempt,
+SCENARIO(Progress, ShutdownMeanwhile, kTcp.Waits(milliseconds(50)), progress::shutdown_pending, progress::shutdown_ends_attempt,
          progress::shutdown_reconnect) {
   FullListener full = FillListener(net);
   for (const int32_t how : {SP_SHUT_RD, SP_SHUT_WR, SP_SHUT_RDWR}) {
@@ -192,7 +193,7 @@ SCENARIO(Progress, ShutdownAgainstABlockedConnect, kTcp.Needs({SP_CAP_THREADS}).
   }
 }
 
-SCENARIO(Progress, DissolvedMeanwhile, kTcp, progress::dissolve_pending) {
+SCENARIO(Progress, DissolvedMeanwhile, kTcp.Waits(milliseconds(50)), progress::dissolve_pending) {
   FullListener full = FillListener(net);
   Socket client = net.NewConnecting(SP_NONBLOCKING);
   static_cast<void>(client.Connect(full.listener.address));

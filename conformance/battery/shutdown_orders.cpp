@@ -176,7 +176,7 @@ SCENARIO(Shutdown, WakesAReceive, kConnections, shutdown::wakes_receive) {
   }
 }
 
-SCENARIO(Shutdown, WakesASend, kConnections, shutdown::wakes_send) {
+SCENARIO(Shutdown, WakesASend, kConnections.Waits(milliseconds(250)), shutdown::wakes_send) {
   for (const int32_t how : {SP_SHUT_WR, SP_SHUT_RDWR}) {
     Pair pair = NarrowPair(net);
     WaitingSend held = HoldSend(pair.client, net);
@@ -209,7 +209,7 @@ SCENARIO(Shutdown, WriteLeavesAWaitingReceive, kConnections, shutdown::wr_leaves
   CHECK_REQUIREMENT(shutdown::wr_leaves_receive, InGoodOrder(receiving.Join()));
 }
 
-SCENARIO(Shutdown, ReadLeavesAWaitingSend, kConnections, shutdown::rd_leaves_send) {
+SCENARIO(Shutdown, ReadLeavesAWaitingSend, kConnections.Waits(milliseconds(150)), shutdown::rd_leaves_send) {
   Pair pair = NarrowPair(net);
   WaitingSend held = HoldSend(pair.client, net);
   MustShut(pair.client, SP_SHUT_RD);
@@ -223,7 +223,7 @@ SCENARIO(Shutdown, ReadLeavesAWaitingSend, kConnections, shutdown::rd_leaves_sen
   CHECK_REQUIREMENT(shutdown::rd_leaves_send, sent.ok() ? InGoodOrder(passage) : Outcome(sent));
 }
 
-SCENARIO(Shutdown, PeersReadWakesALocalSend, kLocal, shutdown::peer_rd_wakes_send_unix) {
+SCENARIO(Shutdown, PeersReadWakesALocalSend, kLocal.Waits(milliseconds(100)), shutdown::peer_rd_wakes_send_unix) {
   Pair pair = NarrowPair(net);
   WaitingSend held = HoldSend(pair.client, net);
   MustShut(pair.server, SP_SHUT_RD);

@@ -29,8 +29,10 @@ using std::chrono::steady_clock;
 constexpr auto kParkedSampling = milliseconds(10);
 constexpr auto kTreeSampling = milliseconds(250);
 constexpr auto kAskAgain = milliseconds(4);
+// Most are over by then. What is looked up of a process in /proc makes its end dearer, more than all else here together.
+constexpr auto kAskFirst = milliseconds(6);
 constexpr auto kMemorySampling = milliseconds(20);
-constexpr std::int64_t kMemoryAfterNs = 2'000'000;  // memory cannot grow without processor time
+constexpr std::int64_t kMemoryAfterNs = 20'000'000;  // memory cannot grow without processor time
 // What a hanging process gets to write its trace after SIGTERM.
 constexpr auto kLastWords = milliseconds(300);
 // A process that even SIGKILL does not end (it waits in the kernel) is left behind.
@@ -256,7 +258,7 @@ ActivityMeter::State Attempt::sample(steady_clock::time_point now) {
   }
   return meter_.sample(nanoseconds_since_epoch(now), used, [this, now] {
     // On a busy machine it may be a while before it gets its core; asking costs more than the answer changes.
-    if (now - last_asked_ < kAskAgain) return true;
+    if (now - last_asked_ < kAskAgain || now - began_ < kAskFirst) return true;
     int threads = 0;
     bool wants = wants_processor(process_->pid(), &threads);
     if (!wants) {

@@ -104,7 +104,8 @@ std::string final_table(const Tally& tally, const json& summary, const std::stri
       summary["scenarios"].get<std::size_t>(), summary["results"].get<std::size_t>(), summary["wall_ms"].get<double>() / 1000,
       number(summary["wall_ms_per_result"]), summary["longest_ms"].get<double>() / 1000, summary["cpu_ms"].get<double>() / 1000,
       summary["runner_cpu_ms"].get<double>() / 1000);
-  text += fmt::format("wall time / larger of longest and processor time / cores: {}\n", number(summary["wall_over_bound"]));
+  text += fmt::format("wall time / larger of longest and processor time / cores: {}; with the scenarios' own alone: {}\n",
+                      number(summary["wall_over_bound"]), number(summary["wall_over_scenarios"]));
   if (summary["interrupted"].get<bool>())
     text +=
         fmt::format("interrupted: {} results are missing; --resume finishes the run\n", summary["not_run"].get<std::size_t>());

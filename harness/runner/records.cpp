@@ -274,8 +274,12 @@ json Tally::summary(std::int64_t wall_ms, std::int64_t runner_us, std::size_t ex
   else if (!anything_supported)
     exit_code = kNothingRan;
 
-  // What no scheduling can go below: the longest scenario, and all processor time spread over the cores.
-  const double bound = std::max(longest_ms_, cpu_ms_ / facts_.cores);
+  // What no scheduling can go below: the longest scenario, and all processor time of the run spread over the cores.
+  const double runner_ms = milliseconds(runner_us);
+  const auto over = [&](double processor_ms) {
+    const double bound = std::max(longest_ms_, processor_ms / facts_.cores);
+    return bound > 0 ? json(rounded(static_cast<double>(wall_ms) / bound)) : json(nullptr);
+  };
   return {{"record", "summary"},
           {"scenarios", entries_.size()},
           {"results", results_},
@@ -285,9 +289,10 @@ json Tally::summary(std::int64_t wall_ms, std::int64_t runner_us, std::size_t ex
           {"flaky", flaky},
           {"wall_ms", wall_ms},
           {"cpu_ms", rounded(cpu_ms_)},
-          {"runner_cpu_ms", rounded(milliseconds(runner_us))},
+          {"runner_cpu_ms", rounded(runner_ms)},
           {"longest_ms", rounded(longest_ms_)},
-          {"wall_over_bound", bound > 0 ? json(rounded(static_cast<double>(wall_ms) / bound)) : json(nullptr)},
+          {"wall_over_bound", over(cpu_ms_ + runner_ms)},
+          {"wall_over_scenarios", over(cpu_ms_)},
           {"wall_ms_per_result",
            results_ > 0 ? json(rounded(static_cast<double>(wall_ms) / static_cast<double>(results_))) : json(nullptr)},
           {"interrupted", interrupted},

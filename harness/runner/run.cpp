@@ -32,11 +32,11 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
-// One more than the cores that the run may have: until it is seen that a process waits, its core would stand idle.
-unsigned started_at_once(unsigned jobs) { return jobs == 1 ? 1 : jobs + 1; }
+// Two more than the cores that the run may have: until it is seen that a process waits, its core would stand idle.
+unsigned started_at_once(unsigned jobs) { return jobs == 1 ? 1 : jobs + 2; }
 
 // Waiting costs a process memory and a place, no core.
-constexpr unsigned kWaitingForEachJob = 32;
+constexpr unsigned kWaitingForEachJob = 64;
 constexpr auto kSampling = std::chrono::milliseconds(1);
 
 // Runs the tasks that are left, and hands each result to the sink.

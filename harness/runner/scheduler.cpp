@@ -20,8 +20,8 @@ std::optional<Task> Scheduler::start_next() {
   const unsigned all = active_ + parked_ - std::min(parked_, overdue_);
   std::deque<Task>* queue = nullptr;
   if (all < most_ && !waiting_.empty()) queue = &waiting_;
-  // Waits that fill all places leave the cores idle: a few more processes that compute do no harm.
-  else if (all < most_ + jobs_ && !working_.empty())
+  // Waits that fill all places leave the cores idle, which those that declare none may have.
+  else if (all < 2 * most_ && !working_.empty())
     queue = &working_;
   if (queue == nullptr) return std::nullopt;
   const Task task = queue->front();

@@ -23,7 +23,9 @@ class Times:
     wall: float
     longest: float
     processor: float
+    runner: float  # processor time of the runner itself
     over_bound: float
+    over_scenarios: float
     cheapest: str
     isolated: float  # wall time a run of the cheapest scenario, each in namespaces of its own
     shared: float  # the same without
@@ -48,4 +50,5 @@ def measure(build: Build, target: Target, repeat: int) -> Times:
         options = runner.Options(filter=cheapest, jobs=JOBS, repeat=repeat, isolation=isolation)
         each[isolation] = float(_summary(build, target, options)[1]["wall_ms_per_result"])
     return Times(scenarios=whole["scenarios"], wall=whole["wall_ms"], longest=whole["longest_ms"], processor=whole["cpu_ms"],
-                 over_bound=whole["wall_over_bound"], cheapest=cheapest, isolated=each["auto"], shared=each["none"])
+                 runner=whole["runner_cpu_ms"], over_bound=whole["wall_over_bound"],
+                 over_scenarios=whole["wall_over_scenarios"], cheapest=cheapest, isolated=each["auto"], shared=each["none"])

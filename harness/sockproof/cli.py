@@ -228,7 +228,9 @@ def bench(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run"
     except benchmark.BenchFailed as failed:
         stop(str(failed))
     print(f"{times.scenarios} scenarios: {times.wall / 1000:.2f} s; longest {times.longest / 1000:.2f} s, processor time "
-          f"{times.processor / 1000:.2f} s; wall time / bound {times.over_bound:.2f}")
+          f"{times.processor / 1000:.2f} s, of the runner {times.runner / 1000:.2f} s")
+    print(f"wall time / larger of longest and all processor time / cores: {times.over_bound:.2f} (with the scenarios' own alone: "
+          f"{times.over_scenarios:.2f})")
     print(f"{times.cheapest}, {repeat} times: {times.isolated:.2f} ms each with isolation, {times.shared:.2f} ms without")
 
 

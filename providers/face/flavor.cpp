@@ -27,7 +27,10 @@ struct Scratch {
   bool ours = false;
 };
 
+bool scratch_made = false;
+
 Scratch& TheScratch() {
+  scratch_made = true;
   static Scratch scratch = [] {
     if (const char* given = std::getenv("SOCKPROOF_TMPDIR"); given != nullptr && *given != '\0') return Scratch{given, false};
     // /tmp rather than TMPDIR: the name has to fit into sun_path.
@@ -42,7 +45,7 @@ Scratch& TheScratch() {
 const std::string& ScratchDirectory() { return TheScratch().path; }
 
 void RemoveScratchDirectory() {
-  if (!TheScratch().ours) return;
+  if (!scratch_made || !TheScratch().ours) return;
   std::error_code ignored;
   std::filesystem::remove_all(TheScratch().path, ignored);
 }

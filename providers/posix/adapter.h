@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "counters.h"
 #include "readiness.h"
 #include "sockproof/provider.h"
 
@@ -27,7 +28,7 @@ struct Adapter {
   Watchers watchers;
 
   // Descriptors that were open before anything was made through the adapter, with what they were.
-  std::map<int, std::string> baseline;
+  std::map<int, Identity> baseline;
 
   std::mutex own_mutex;      // guards what follows
   std::set<int> own;         // descriptors of the adapter itself

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,29 +22,36 @@ std::string WhatItIs(int descriptor) {
   return length < 0 ? std::string("unknown") : std::string(text, static_cast<std::size_t>(length));
 }
 
+// A look at what it names in /proc would tell as well, but each one makes the end of this process dearer.
+Identity WhichOne(int descriptor) {
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return {};
+  return {status.st_dev, status.st_ino};
+}
+
 // Without a descriptor to spare: asks for each number.
-std::map<int, std::string> Probe() {
-  std::map<int, std::string> out;
+std::map<int, Identity> Probe() {
+  std::map<int, Identity> out;
   rlimit limit{};
   int end = 1024;
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536) {
     end = std::max(end, static_cast<int>(limit.rlim_cur));
   }
   for (int descriptor = 0; descriptor < end; ++descriptor) {
-    if (::fcntl(descriptor, F_GETFD) >= 0) out[descriptor] = WhatItIs(descriptor);
+    if (::fcntl(descriptor, F_GETFD) >= 0) out[descriptor] = WhichOne(descriptor);
   }
   return out;
 }
 
 // What scenarios opened: neither there before them nor the adapter's own.
-std::map<int, std::string> Theirs(Adapter& adapter) {
-  std::map<int, std::string> open = OpenDescriptors();
+std::map<int, Identity> Theirs(Adapter& adapter) {
+  std::map<int, Identity> open = OpenDescriptors();
   const std::lock_guard<std::mutex> lock(adapter.own_mutex);
   for (const int descriptor : adapter.own) open.erase(descriptor);
   for (const int descriptor : adapter.fillers) open.erase(descriptor);
-  for (const auto& [descriptor, what] : adapter.baseline) {
+  for (const auto& [descriptor, which] : adapter.baseline) {
     const auto found = open.find(descriptor);
-    if (found != open.end() && found->second == what) open.erase(found);
+    if (found != open.end() && found->second == which) open.erase(found);
   }
   return open;
 }
@@ -55,7 +63,9 @@ std::int32_t OpenHandles(void* self, std::uint64_t* count) {
 
 std::int32_t DescribeHandles(void* self, char* text, std::uint32_t* size) {
   std::string all;
-  for (const auto& [descriptor, what] : Theirs(*Self(self))) all += std::to_string(descriptor) + " " + what + "\n";
+  for (const auto& [descriptor, which] : Theirs(*Self(self))) {
+    all += std::to_string(descriptor) + " " + WhatItIs(descriptor) + "\n";
+  }
   const std::uint32_t room = *size;
   *size = 0;
   if (room == 0) return SP_OK;
@@ -67,16 +77,16 @@ std::int32_t DescribeHandles(void* self, char* text, std::uint32_t* size) {
 
 }  // namespace
 
-std::map<int, std::string> OpenDescriptors() {
+std::map<int, Identity> OpenDescriptors() {
   DIR* directory = ::opendir("/proc/self/fd");
   if (directory == nullptr) return Probe();
-  std::map<int, std::string> out;
+  std::map<int, Identity> out;
   const int own = ::dirfd(directory);
   while (const dirent* entry = ::readdir(directory)) {
     char* end = nullptr;
     const long descriptor = std::strtol(entry->d_name, &end, 10);
     if (end == entry->d_name || *end != '\0' || descriptor == own) continue;
-    out[static_cast<int>(descriptor)] = WhatItIs(static_cast<int>(descriptor));
+    out[static_cast<int>(descriptor)] = WhichOne(static_cast<int>(descriptor));
   }
   ::closedir(directory);
   return out;

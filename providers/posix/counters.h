@@ -1,15 +1,21 @@
 // Descriptors of this process: whose they are.
 #pragma once
 
+#include <cstdint>
 #include <map>
-#include <string>
 
 namespace sockproof::posix {
 
 struct Adapter;
 
-// Every open descriptor with what it is ("socket:[123]"), the one used for looking left out.
-std::map<int, std::string> OpenDescriptors();
+// The file behind a descriptor: two of one number that are not the same file were opened one after the other.
+struct Identity {
+  std::uint64_t device = 0, file = 0;
+  bool operator==(const Identity&) const = default;
+};
+
+// Every open descriptor, the one used for looking left out.
+std::map<int, Identity> OpenDescriptors();
 
 // Takes a descriptor into the adapter's own, which no count speaks of, for as long as it is open.
 class OwnDescriptor {

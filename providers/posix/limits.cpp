@@ -36,7 +36,7 @@ std::int32_t Lift(Adapter& adapter) {
 std::int32_t Lower(Adapter& adapter, std::int64_t headroom) {
   const std::int32_t lifted = Lift(adapter);
   if (lifted != SP_OK) return lifted;
-  const std::map<int, std::string> open = OpenDescriptors();
+  const std::map<int, Identity> open = OpenDescriptors();
   const int highest = open.empty() ? -1 : open.rbegin()->first;
   if (highest >= kMostToFill) return SP_NOT_SUPPORTED;
   const std::lock_guard<std::mutex> lock(adapter.own_mutex);
