@@ -23,7 +23,8 @@ class Network {
   ~Network();
 
   enum class Route { kLocal, kLink, kBlackHole, kUnreachable };
-  // kLocal: one of this host's addresses (127.0.0.0/8, ::1, the one address of SP_CONNDATA); kLink: behind the attached link.
+  // kLocal: one of this host's addresses (127.0.0.0/8, ::1, its end of a link); kLink: the other end of one; kBlackHole: in a
+  // network for documentation (RFC 5737, RFC 3849). Addresses of SP_CONNDATA are those of IPv4, in a network of their own.
   Route RouteTo(const IpAddress& destination) const;
   bool IsLocal(const IpAddress& address) const { return RouteTo(address) == Route::kLocal; }
   // The address that this host would send from to get there.
@@ -32,7 +33,7 @@ class Network {
 
   void Send(Packet packet);
 
-  // Who takes what arrives. One a protocol.
+  // Who takes what arrives. One a protocol; it gets the ICMP messages about its packets too (Packet::protocol is kIcmp then).
   using Receiver = std::function<void(const Packet&)>;
   void SetReceiver(Protocol protocol, Receiver receiver);
   // Drops what arrives if it says so (a socket that is silenced). Asked at arrival.
@@ -49,15 +50,20 @@ class Network {
   static IpAddress BlackHole(int32_t family);
 
   // ---- The outside
-  bool Inject(const uint8_t* bytes, std::size_t size);  // a raw IP packet, as if it had arrived; false: it cannot be parsed
-  // Writes every packet that is sent from now on as pcapng (LINKTYPE_RAW); empty: no more. False: the file cannot be written.
+  // A raw IP packet, as if it had arrived, whatever the impairment; false: it cannot be parsed, or a checksum is wrong.
+  bool Inject(const uint8_t* bytes, std::size_t size);
+  // Writes every packet that is sent or injected from now on as pcapng, before it can be lost; those of SP_CONNDATA are no IP
+  // packets, and are left out. An empty path: no more. False: the file cannot be written.
   bool StartCapture(const std::string& path);
-  // Another host on a point-to-point link (a TUN device): gets raw IP packets; what it sends goes to Inject.
+  // Another host on a point-to-point link (a TUN device): gets raw IP packets; what it sends goes to FromLink.
   using Link = std::function<void(const std::vector<uint8_t>&)>;
   void AttachLink(const IpAddress& local, const IpAddress& remote, uint16_t mtu, Link link);
+  bool FromLink(const uint8_t* bytes, std::size_t size);  // as Inject, with the impairment
 
  private:
-  void Deliver(const Packet& packet);
+  void Impaired(Packet packet);  // sends it on its way, once, twice or not at all
+  void Arrive(const Packet& packet);
+  void Record(const Packet& packet);
 
   Scheduler* scheduler_;
   std::map<Protocol, Receiver> receivers_;

@@ -44,9 +44,9 @@ struct TcpHeader {
 
 enum class Protocol : uint8_t { kIcmp = 1, kTcp = 6, kUdp = 17 };
 
-// ICMP, as far as anybody here sends it: the destination of `about` cannot be reached.
+// ICMP, as far as anybody here sends it: a destination cannot be reached.
 struct IcmpHeader {
-  enum class Reason : uint8_t { kPort, kHost, kNetwork };
+  enum class Reason : uint8_t { kPort, kProtocol, kHost, kNetwork };
   Reason reason = Reason::kPort;
   Protocol protocol = Protocol::kUdp;  // of the packet that this is about, as its sender sent it:
   Endpoint source, destination;
@@ -60,9 +60,12 @@ struct Packet {
   uint8_t tos = 0;
   TcpHeader tcp;    // kTcp
   IcmpHeader icmp;  // kIcmp
-  // The user's bytes. On a SYN or SYN+ACK of SP_CONNDATA: the caller's or callee's user data, which do not count in the
+  // The user's bytes. On a SYN, SYN+ACK or RST of SP_CONNDATA: the caller's or callee's user data, which do not count in the
   // sequence space.
   std::vector<uint8_t> payload;
 };
+
+// The ends of a packet as its receiver sees them.
+inline FourTuple EndsOf(const Packet& packet) { return {packet.destination, packet.source}; }
 
 }  // namespace sockproof::reference
