@@ -5,7 +5,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <set>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -18,6 +22,7 @@
 #include "face/agent.h"
 #include "face/names.h"
 #include "face/threads.h"
+#include "faulty/registry.h"
 
 extern "C" const struct sp_provider* sockproof_posix_provider(void);
 
@@ -105,6 +110,30 @@ json Info() {
       {"capabilities", capabilities}};
 }
 
+bool PutFault(const std::string& name, sp_provider* table, void* self) {
+  // "none": the wrapper alone, to see that it changes nothing.
+  const faulty::Fault* fault = faulty::FindFault(name);
+  if (fault == nullptr && name != "none") return false;
+  faulty::Wrap(fault, table, self);
+  return true;
+}
+
+json ListFaults() {
+  json all = json::array();
+  const auto words = [](const char* text) {
+    std::istringstream in(text);
+    return std::vector<std::string>(std::istream_iterator<std::string>(in), {});
+  };
+  for (const faulty::Fault* fault : faulty::AllFaults()) {
+    all.push_back({{"name", fault->name},
+                   {"text", fault->text},
+                   {"requirements", words(fault->requirements)},
+                   {"profiles", words(fault->profiles)},
+                   {"model", fault->model}});
+  }
+  return all;
+}
+
 int Fail(const std::string& why) {
   std::cerr << "sockproof-battery: " << why << '\n';
   return 2;
@@ -116,9 +145,9 @@ int Main(int argc, char** argv) {
   uint64_t seed = 0;
   bool info = false, agent = false, selftest = false;
   int agent_in = -1, agent_out = -1;
-  app.add_option("--provider", provider, "PROVIDER[:ARG]: posix, or lib:PATH for a shared library");
+  app.add_option("--provider", provider, "PROVIDER[:ARG]: posix, lib:PATH for a shared library, or faulty:FAULT:PROVIDER[:ARG]");
   app.add_option("--profile", profile, "the documents that it answers to");
-  app.add_option("--list", list, "print 'scenarios' or 'requirements' as JSON and leave");
+  app.add_option("--list", list, "print 'scenarios', 'requirements' or 'faults' as JSON and leave");
   app.add_option("--seed", seed, "for what the provider draws by lot");
   app.add_flag("--info", info, "print what this program and its provider are, as JSON, and leave");
   app.add_flag("--selftest", selftest, "with the scenarios that measure the harness itself");
@@ -143,7 +172,11 @@ int Main(int argc, char** argv) {
     std::cout << (list == "scenarios" ? ListScenarios() : ListRequirements(number)).dump() << '\n';
     return 0;
   }
-  if (!list.empty()) return Fail("--list takes 'scenarios' or 'requirements'");
+  if (list == "faults") {
+    std::cout << ListFaults().dump() << '\n';
+    return 0;
+  }
+  if (!list.empty()) return Fail("--list takes 'scenarios', 'requirements' or 'faults'");
 
   Recorder& recorder = Recorder::Get();
   recorder.UseProfile(number);
@@ -152,7 +185,8 @@ int Main(int argc, char** argv) {
   InstallFatalHandlers();
   Trace::Get().Open(agent);
   std::string why;
-  if (!host.Open(provider, {{"posix", sockproof_posix_provider}, {"linux", sockproof_posix_provider}}, &why)) return Fail(why);
+  if (!host.Open(provider, {{"posix", sockproof_posix_provider}, {"linux", sockproof_posix_provider}}, &why, PutFault))
+    return Fail(why);
   if (agent) return ServeAgent(agent_in, agent_out);
   if (info) {
     // On a line of its own, whatever the provider has printed.

@@ -61,6 +61,8 @@ std::optional<Options> read_options(int argc, char** argv) {
   auto* repeat_option =
       app.add_option("--repeat", repeat, "run everything N times; differing verdicts are flaky")->check(CLI::Range(1, 1000000));
   auto* seed_option = app.add_option("--seed", seed, "for what a provider draws by lot (default: 1)");
+  app.add_option("--fault", options.fault, "put one seeded fault into the provider; the battery must notice");
+  app.add_flag("--stop-at-first", options.stop_at_first, "end the run at the first unexpected result");
   app.add_flag("--strict", options.strict, "a SHOULD that fails is unexpected");
   auto* output_option = app.add_option("--output", output, "directory for results.jsonl");
   auto* resume_option = app.add_option("--resume", resume, "finish the run in this directory")->check(CLI::ExistingDirectory);

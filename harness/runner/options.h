@@ -33,6 +33,8 @@ struct Options {
   std::optional<unsigned> jobs;         ///< processes that use a core at the same time; nothing means the number of cores
   std::optional<unsigned> repeat;
   std::optional<std::uint64_t> seed;
+  std::string fault;           ///< put into the provider: `faulty:FAULT:PROVIDER`
+  bool stop_at_first = false;  ///< the first unexpected result ends the run
   bool strict = false;
   std::optional<std::filesystem::path> output;
   std::optional<std::filesystem::path> resume;

@@ -153,6 +153,8 @@ Plan make_plan(const Options& given) {
     if (!facts.launcher.empty() && find_program(facts.launcher.front()).empty())
       throw Failure(fmt::format("the launcher's program '{}' cannot be found", facts.launcher.front()));
   }
+  facts.fault = options.fault;
+  if (!facts.fault.empty()) facts.target.provider = fmt::format("faulty:{}:{}", facts.fault, facts.target.provider);
   facts.filter = options.filter.value_or("*");
   facts.cores = usable_cores();
   facts.jobs = options.jobs.value_or(facts.cores);

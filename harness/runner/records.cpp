@@ -53,7 +53,8 @@ json provider_digest(const std::string& provider) {
 
 // What to give to `./sockproof run` to get this target: its name if it is one of those that come with sockproof.
 std::string target_word(const RunFacts& facts) {
-  if (facts.target_path.empty()) return facts.target.provider;
+  const std::size_t before = facts.fault.empty() ? 0 : std::string("faulty:").size() + facts.fault.size() + 1;
+  if (facts.target_path.empty()) return facts.target.provider.substr(before);
   const std::filesystem::path file(facts.target_path);
   const bool known = file.stem() == facts.target.name && file.parent_path().filename() == "targets";
   return known ? facts.target.name : facts.target_path;
@@ -65,6 +66,7 @@ std::string replay_command(const RunFacts& facts, const Scenario& scenario) {
   if (facts.launcher_replaced) command += fmt::format(" --launcher {}", quote_word(facts.target.launcher));
   if (facts.target_path.empty() && facts.target.profile != "linux")
     command += fmt::format(" --profile {}", quote_word(facts.target.profile));
+  if (!facts.fault.empty()) command += fmt::format(" --fault {}", quote_word(facts.fault));
   if (facts.seed != 1) command += fmt::format(" --seed {}", facts.seed);
   return command;
 }

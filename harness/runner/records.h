@@ -20,6 +20,7 @@ struct RunFacts {
   Target target;
   std::vector<std::string> launcher;
   bool launcher_replaced = false;  ///< by the command line; the target's own is another one, or none
+  std::string fault;               ///< that was put into the target's provider; empty: none
   std::string filter = "*";
   unsigned jobs = 1;
   unsigned cores = 1;

@@ -47,6 +47,7 @@ class Engine {
         sink_(sink),
         tally_(tally),
         progress_(progress),
+        stop_at_first_(options.stop_at_first),
         temporary_(!plan.facts.launcher.empty()),
         mark_(fmt::format("SOCKPROOF_RUN={}.{:x}", ::getpid(), steady_clock::now().time_since_epoch().count())),
         guardian_(mark_, temporary_.path()),
@@ -95,7 +96,7 @@ class Engine {
     sample_later();
     context_.run();
     if (failure_) throw Failure(*failure_);
-    return !stopped_;
+    return !stopped_ || enough_;
   }
 
  private:
@@ -129,9 +130,16 @@ class Engine {
     if (!stopped_) {
       tally_.add(records.back());
       progress_.scenario(records.back());
+      if (stop_at_first_ && records.back().at("unexpected").get<bool>()) enough();
     }
     running_.erase(attempt.shared_from_this());
     if (!stopped_) fill_up_later();
+  }
+
+  // What is under way has no say any more.
+  void enough() {
+    enough_ = true;
+    stop(0);
   }
 
   void finish_when_idle() {
@@ -190,6 +198,7 @@ class Engine {
   ResultSink& sink_;
   Tally& tally_;
   Progress& progress_;
+  bool stop_at_first_;
   TemporaryDirectory temporary_;
   std::string mark_;
   Guardian guardian_;
@@ -204,6 +213,7 @@ class Engine {
   unsigned number_ = 0;
   bool filling_ = false;
   bool stopped_ = false;
+  bool enough_ = false;  // stopped at the first unexpected result
   std::optional<std::string> failure_;
 };
 

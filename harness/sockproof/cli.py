@@ -19,6 +19,7 @@ from rich.table import Table
 from sockproof import bench as benchmark
 from sockproof import build
 from sockproof import doctor as examination
+from sockproof import mutants as teeth
 from sockproof import owntests, paths, runner, targets
 from sockproof.show import Show
 
@@ -42,6 +43,7 @@ class Listed(str, enum.Enum):
     requirements = "requirements"
     scenarios = "scenarios"
     targets = "targets"
+    faults = "faults"
 
 
 class Isolation(str, enum.Enum):
@@ -107,6 +109,8 @@ def run(
                                      help="On stdout: text (default), only the names of unexpected failures, or every record"),
     profile: Optional[str] = _option("--profile", says="For PROVIDER[:ARG]: the documents it answers to (default: linux)"),
     seed: Optional[int] = _option("--seed", says="Order of the scenarios, and whatever else is random"),
+    fault: Optional[str] = _option("--fault", says="Put one seeded fault into the provider (./sockproof list faults)"),
+    stop_at_first: bool = typer.Option(False, "--stop-at-first", help="End the run at the first unexpected result"),
     strict: bool = typer.Option(False, "--strict", help="A failed SHOULD is a failure too"),
     resume: Optional[Path] = _option("--resume", says="Finish the run in this folder: what has a result is not run again"),
     isolation: Optional[Isolation] = _option("--isolation", says="auto (default): namespaces for each scenario, where possible"),
@@ -134,7 +138,7 @@ def run(
         stop(f"cannot write results: {reason}")
     options = runner.Options(filter=filter, jobs=jobs, repeat=repeat, seed=seed, output=None if resume else folder,
                              resume=resume, launcher=launcher, isolation=isolation.value if isolation else None,
-                             timeout_scale=timeout_scale, strict=strict)
+                             timeout_scale=timeout_scale, strict=strict, fault=fault, stop_at_first=stop_at_first)
     console = _console(sys.stdout if format is RunFormat.text else sys.stderr)
     show = Show(console)
     results = Results()
@@ -186,7 +190,7 @@ def report(results: Path = typer.Argument(..., help="A results.jsonl, or the fol
 def list_(what: Listed = typer.Argument(..., help="What to list"),
           profile: str = typer.Option(targets.DEFAULT_PROFILE, "--profile", help="Whose documents: linux, posix, ..."),
           format: ListFormat = typer.Option(ListFormat.text, "--format", help="text, or json: one array")) -> None:
-    """Lists requirements, scenarios or targets."""
+    """Lists requirements, scenarios, targets or seeded faults."""
     if what is Listed.targets:
         rows = [{"name": each.name, "text": each.text, "provider": each.provider, "profile": each.profile,
                  "launcher": each.launcher, "deviations": each.deviations} for each in targets.known()]
@@ -196,7 +200,8 @@ def list_(what: Listed = typer.Argument(..., help="What to list"),
             rows = runner.listing(_build(), what.value, "posix", profile)
         except subprocess.CalledProcessError as failed:
             stop(failed.stderr.strip() or f"the battery ended with {failed.returncode}")
-        columns = {Listed.requirements: ["id", "level", "allow", "text"], Listed.scenarios: ["name", "requirements"]}[what]
+        columns = {Listed.requirements: ["id", "level", "allow", "text"], Listed.scenarios: ["name", "requirements"],
+                   Listed.faults: ["name", "requirements", "profiles", "text", "model"]}[what]
     if format is ListFormat.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -217,6 +222,43 @@ def list_(what: Listed = typer.Argument(..., help="What to list"),
 def test() -> None:
     """The project's own tests and checks. Exit code 0 when all of them are good."""
     raise typer.Exit(0 if owntests.run() else 1)
+
+
+@app.command()
+def mutants(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run"),
+            fault: Optional[list[str]] = typer.Option(None, "--fault", help="Only this one (may be given several times)"),
+            jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Faults that are tried at once (default: the cores)"),
+            full: bool = typer.Option(False, "--full", help="Every fault against every scenario, instead of up to the first kill"),
+            profile: Optional[str] = _option("--profile", says="For PROVIDER[:ARG]: the documents it answers to"),
+            format: ListFormat = typer.Option(ListFormat.text, "--format", help="text, or json: one array")) -> None:
+    """The kill matrix: puts one seeded fault after the other into TARGET, and says which scenarios notice.
+
+    Exit code: 0 when every fault that applies is killed by a scenario that declares what it breaks, 1 otherwise, 3 if none
+    applies."""
+    chosen = _target(target, profile)
+    built = _build()
+    applies = teeth.faults(built, chosen.provider, chosen.profile)
+    if fault:
+        unknown = sorted(set(fault) - {each.name for each in applies})
+        if unknown:
+            stop(f"no such fault, or none for profile {chosen.profile}: {' '.join(unknown)}; see ./sockproof list faults")
+        applies = [each for each in applies if each.name in fault]
+    if not applies:
+        stop(f"no fault applies to profile {chosen.profile}", runner.NOTHING_RAN)
+    console = _console(sys.stderr)
+    started = datetime.now()
+    rows = teeth.matrix(built, chosen, applies, jobs, full, lambda row: console.print(f"{row.verdict:13} {row.fault.name}"))
+    rows.sort(key=lambda row: (teeth.ORDER.index(row.verdict), row.fault.name))
+    if format is ListFormat.json:
+        print(json.dumps([teeth.as_json(row) for row in rows], indent=1))
+    else:
+        for row in rows:
+            print(f"{row.verdict:13} {row.fault.name}: {', '.join(row.killers or row.others or row.missing) or 'nothing noticed'}")
+        counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in teeth.ORDER}
+        took = (datetime.now() - started).total_seconds()
+        print(f"{len(rows)} faults on {chosen.name} in {took:.0f} s: "
+              + ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n))
+    raise typer.Exit(runner.AS_EXPECTED if all(row.verdict in ("killed", "not_supported") for row in rows) else runner.UNEXPECTED)
 
 
 @app.command()

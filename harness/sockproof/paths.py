@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ROOT / "harness" / "targets"
+CATALOGUE = ROOT / "conformance" / "catalogue"
 
 
 def writable(folder: Path) -> bool:

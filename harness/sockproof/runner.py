@@ -31,6 +31,8 @@ class Options:
     isolation: str | None = None
     timeout_scale: float | None = None
     strict: bool = False
+    fault: str | None = None
+    stop_at_first: bool = False
 
     def arguments(self) -> list[str]:
         words: list[str] = []

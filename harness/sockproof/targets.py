@@ -75,3 +75,17 @@ def resolve(text: str, profile: str | None = None) -> Target:
         return Target(name=text, provider=text, profile=profile or DEFAULT_PROFILE)
     names = ", ".join(target.name for target in known())
     raise UnknownTarget(f"no target '{text}'. Targets: {names}. Also: a target's file.toml, or a provider: posix, lib:FILE.so")
+
+
+def lineage(profile: str) -> list[str]:
+    """The profile and those that it inherits, nearest first. Raises UnknownTarget where there is none of this name."""
+    with (paths.CATALOGUE / "profiles.toml").open("rb") as text:
+        inherits = {entry["name"]: entry.get("inherits") for entry in tomllib.load(text)["profile"]}
+    names: list[str] = []
+    at: str | None = profile
+    while at is not None:
+        if at not in inherits:
+            raise UnknownTarget(f"no profile '{at}'; there are: {' '.join(inherits)}")
+        names.append(at)
+        at = inherits[at]
+    return names

@@ -45,8 +45,19 @@ Host& Host::Get() {
   return host;
 }
 
-bool Host::Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why) {
+bool Host::Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why, PutFault put_fault) {
   spec_ = std::string(spec);
+  constexpr std::string_view kFaulty = "faulty:";
+  std::string fault;
+  if (spec.substr(0, kFaulty.size()) == kFaulty) {
+    const std::size_t end = spec.find(':', kFaulty.size());
+    if (end == std::string_view::npos || put_fault == nullptr) {
+      *why = "a fault is put into a provider as faulty:FAULT:PROVIDER";
+      return false;
+    }
+    fault = spec.substr(kFaulty.size(), end - kFaulty.size());
+    spec = spec.substr(end + 1);
+  }
   const std::size_t colon = spec.find(':');
   const std::string_view name = spec.substr(0, colon);
   const std::string argument(colon == std::string_view::npos ? std::string_view{} : spec.substr(colon + 1));
@@ -79,6 +90,10 @@ bool Host::Open(std::string_view spec, const std::vector<Builtin>& builtin, std:
   const int32_t error = table_->open(name == "lib" ? "" : argument.c_str(), &self_, &reason);
   if (error != SP_OK) {
     *why = fmt::format("the provider did not open: {} {}", ErrorName(error), reason != nullptr ? reason : "");
+    return false;
+  }
+  if (!fault.empty() && !put_fault(fault, &copy_, self_)) {
+    *why = fmt::format("there is no fault '{}'", fault);
     return false;
   }
   Copy(table_->session, &session);

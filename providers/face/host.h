@@ -54,7 +54,9 @@ class Host final : public Caller {
     const char* name;
     sp_provider_function get;
   };
-  bool Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why);
+  // `faulty:FAULT:PROVIDER[:ARG]` opens the provider and hands it to `put_fault`, which changes its table; false: no such fault.
+  using PutFault = bool (*)(const std::string& fault, sp_provider* table, void* self);
+  bool Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why, PutFault put_fault = nullptr);
   void Close();
   void SetReporter(Reporter* reporter) { reporter_ = reporter; }
   Reporter& reporter() { return *reporter_; }

@@ -1,0 +1,34 @@
+// Seeded faults: what a provider does wrong, one at a time. Each resembles something that a real stack got wrong, and breaks a
+// requirement that the catalogue names; a battery that does not notice it has lost its teeth there.
+#pragma once
+
+#include <cstddef>
+
+#include "sockproof/provider.h"
+
+namespace sockproof::faulty {
+
+class Wrapped;
+
+struct Fault {
+  const char* name;          // lower-case words with hyphens
+  const char* text;          // one sentence: what it does wrong
+  const char* requirements;  // the full ids that it breaks, separated by spaces; catching one of them kills it
+  const char* profiles;      // those that it applies to, separated by spaces; what inherits one of them is meant too
+  const char* model;         // the real bug that it resembles, with its source; or the document's own warning
+  // Carries the call out, wrongly. What it does not want to touch it hands to Wrapped::Pass.
+  void (*call)(Wrapped& provider, sp_call* call, sp_result* result);
+  // Begun calls, in the same way; null: as they should be.
+  int32_t (*begin)(Wrapped& provider, sp_call* call, sp_operation* operation) = nullptr;
+  int32_t (*wait)(Wrapped& provider, sp_operation operation, int64_t timeout_ns, sp_result* result) = nullptr;
+};
+
+// Every fault there is.
+struct FaultList {
+  const Fault* faults;
+  std::size_t count;
+};
+// One list a file; registry.cpp puts them together.
+extern const FaultList kListenFaults, kAcceptFaults;
+
+}  // namespace sockproof::faulty

@@ -1,0 +1,60 @@
+#include "faulty/registry.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "faulty/wrapped.h"
+
+namespace sockproof::faulty {
+namespace {
+
+// A provider is opened once a process, and so is this. Never destroyed: threads may still be in a call at the end.
+Wrapped* the_wrapped = nullptr;
+
+void Call(void*, sp_call* call, sp_result* result) {
+  const Fault* fault = the_wrapped->fault();
+  if (fault != nullptr && fault->call != nullptr) {
+    fault->call(*the_wrapped, call, result);
+  } else {
+    the_wrapped->Pass(call, result);
+  }
+}
+
+int32_t Begin(void*, sp_call* call, sp_operation* operation) {
+  const Fault* fault = the_wrapped->fault();
+  if (fault != nullptr && fault->begin != nullptr) return fault->begin(*the_wrapped, call, operation);
+  return the_wrapped->table().begin(the_wrapped->self(), call, operation);
+}
+
+int32_t Wait(void*, sp_operation operation, int64_t timeout_ns, sp_result* result) {
+  const Fault* fault = the_wrapped->fault();
+  if (fault != nullptr && fault->wait != nullptr) return fault->wait(*the_wrapped, operation, timeout_ns, result);
+  return the_wrapped->table().wait(the_wrapped->self(), operation, timeout_ns, result);
+}
+
+}  // namespace
+
+std::vector<const Fault*> AllFaults() {
+  std::vector<const Fault*> all;
+  for (const FaultList& list : {kListenFaults, kAcceptFaults}) {
+    for (std::size_t i = 0; i < list.count; ++i) all.push_back(&list.faults[i]);
+  }
+  std::sort(all.begin(), all.end(), [](const Fault* a, const Fault* b) { return std::strcmp(a->name, b->name) < 0; });
+  return all;
+}
+
+const Fault* FindFault(const std::string& name) {
+  for (const Fault* fault : AllFaults()) {
+    if (name == fault->name) return fault;
+  }
+  return nullptr;
+}
+
+void Wrap(const Fault* fault, sp_provider* table, void* self) {
+  the_wrapped = new Wrapped(fault, *table, self);
+  table->call = Call;
+  if (table->begin != nullptr) table->begin = Begin;
+  if (table->wait != nullptr) table->wait = Wait;
+}
+
+}  // namespace sockproof::faulty
