@@ -184,7 +184,7 @@ bool TcpConnection::SendOne() {
   const std::size_t length = std::min({waiting, usable, static_cast<std::size_t>(send_mss_)});
   const bool last = length == waiting;
   // A FIN needs no room at the peer, so a closed window does not keep it.
-  const bool fin = write_shut_ && last;
+  const bool fin = write_shut_ && last && !fin_acknowledged_;
   if (length == 0 && !fin) return false;
   const bool again = SeqLess(snd_nxt_, snd_max_), idle = snd_una_ == snd_max_;
   const bool corked = settings_.cork || more_announced_;
