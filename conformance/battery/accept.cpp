@@ -227,6 +227,16 @@ SCENARIO(Accept, ShortAddress, kConnections, accept::short_address_is_truncated,
   CHECK_REQUIREMENT(accept::short_address_is_truncated, Holds(truncated, "wrong bytes for lengths" + wrong));
 }
 
+SCENARIO(Accept, ShortAddressIsRefused, kWinsockStreams, accept::short_address_refused) {
+  for (const int32_t length : {0, 1, 2, 8, 15}) {
+    Listener listener = ListenOn(net);
+    Socket client = ConnectTo(listener, net);
+    AcceptOptions options;
+    options.peer.length = length;
+    CHECK_REQUIREMENT(accept::short_address_refused, AcceptSoon(listener.socket, nullptr, options));
+  }
+}
+
 SCENARIO(Accept, LongAddress, kConnections, accept::long_buffer_untouched, accept::reported_length) {
   Listener listener = ListenOn(net);
   for (const int32_t length : {112, 128, 200, 256, INT_MAX}) {

@@ -9,10 +9,11 @@
 namespace sockproof {
 // ---- depth ----
 
-SCENARIO(Backlog, Capacity, kConnections.Waits(milliseconds(200)), backlog::capacity, backlog::capacity_seen) {
+SCENARIO(Backlog, Capacity, kConnections.Waits(milliseconds(200)), backlog::capacity, backlog::maximum, backlog::capacity_seen) {
   for (const int32_t backlog : {1, 2, 5, 10}) {
     const Outcome depth = DepthWith(net, backlog);
     const bool enough = CHECK_REQUIREMENT(backlog::capacity, depth);
+    CHECK_REQUIREMENT(backlog::maximum, depth);
     CHECK_REQUIREMENT(backlog::capacity_seen, depth);
     if (!enough) break;  // the others would take as much patience
   }
@@ -257,7 +258,7 @@ SCENARIO(Backlog, NoPhantoms, kTcp.Waits(milliseconds(1500)), backlog::no_phanto
   for (int i = 0; i < 10; ++i) {
     Socket client = net.NewConnecting(SP_NONBLOCKING);
     const Result connecting = client.Connect(listener.address);
-    if (connecting.ok() || connecting.error() == SP_EINPROGRESS) clients.push_back(std::move(client));
+    if (connecting.ok() || UnderWay(connecting, net)) clients.push_back(std::move(client));
   }
   // Those that were passed over come again after a second; whoever gets in then, gets in.
   std::vector<Address> peers;
@@ -325,8 +326,8 @@ SCENARIO(Backlog, BurstWithinTheBacklog, kConnections, backlog::burst_within_bac
       const std::size_t first = thread * kEach;
       for (std::size_t i = first; i < first + kEach; ++i) begun[i] = clients[i].Connect(listener.address);
       for (std::size_t i = first; i < first + kEach; ++i) {
-        if (begun[i].error() == SP_EINPROGRESS) WaitReady(clients[i], SP_OUT);
-        if ((begun[i].ok() || begun[i].error() == SP_EINPROGRESS) && ConnectState(clients[i]).name() == outcome::completed.text) {
+        if (UnderWay(begun[i], net)) WaitReady(clients[i], SP_OUT);
+        if ((begun[i].ok() || UnderWay(begun[i], net)) && ConnectState(clients[i]).name() == outcome::completed.text) {
           ++in;
         }
       }

@@ -44,13 +44,13 @@ SCENARIO(Backlog, GrowAdmitsTheWaiter, kTcp.Waits(milliseconds(1100)), backlog::
   CHECK_REQUIREMENT(backlog::grow_admits_waiter, full.extra.state);
 }
 
-SCENARIO(Backlog, ShrinkWhileFull, kConnections.Waits(milliseconds(200)), backlog::shrink_applies, backlog::change_keeps_queued) {
+SCENARIO(Backlog, ShrinkWhileFull, kConnections.Waits(milliseconds(200)), backlog::shrink_applies, backlog::shrink_keeps_queued) {
   constexpr int32_t kBacklog = 5;
   const std::size_t before = QueueRoom(net, kBacklog, 2, kBacklog);
   Listener listener = ListenOn(net, kBacklog);
   std::vector<Socket> clients = Enqueue(listener, net, before), servers;
-  static_cast<void>(Must(listener.socket.Listen(1)));
   TagAll(clients);
+  static_cast<void>(Must(listener.socket.Listen(1)));
   bool holds = true;
   std::string detail;
   // With more than the backlog in the queue nobody gets in; with an empty one somebody does.
@@ -58,15 +58,57 @@ SCENARIO(Backlog, ShrinkWhileFull, kConnections.Waits(milliseconds(200)), backlo
     const QueueAttempt attempt = TryToConnect(listener, net);
     holds = holds && !attempt.in();
     detail += fmt::format("with {} in the queue: {}; ", left, attempt.state.name());
-    if (attempt.in()) break;
+    if (attempt.in() || !WaitReady(listener.socket, SP_IN, milliseconds(1))) break;
     servers.push_back(AcceptNext(listener.socket));
   }
-  while (servers.size() < before) servers.push_back(AcceptNext(listener.socket));
+  for (Socket& left : AcceptAll(listener.socket)) servers.push_back(std::move(left));
   const QueueAttempt last = TryToConnect(listener, net, Patience());
   detail += fmt::format("with none: {}", last.state.name());
   CHECK_REQUIREMENT(backlog::shrink_applies, Holds(holds && last.in(), detail));
   const Outcome order = Order(servers, before);
-  CHECK_REQUIREMENT(backlog::change_keeps_queued, Kept(order.name() == outcome::in_order.text, order.detail()));
+  CHECK_REQUIREMENT(backlog::shrink_keeps_queued, Kept(order.name() == outcome::in_order.text, order.detail()));
+}
+
+SCENARIO(Backlog, ShrinkDropsTheRest, kTcp, backlog::shrink_leaves, backlog::shrink_resets) {
+  constexpr int32_t kBacklog = 5, kAfter = 2;
+  const std::size_t before = QueueRoom(net, kBacklog, kAfter + 1, kBacklog);
+  Listener listener = ListenOn(net, kBacklog);
+  std::vector<Socket> clients = Enqueue(listener, net, before);
+  static_cast<void>(Must(listener.socket.Listen(kAfter)));
+  const std::vector<Socket> servers = AcceptAll(listener.socket);
+  CHECK_REQUIREMENT(backlog::shrink_leaves, DepthOf({before, servers.size()}, kAfter));
+  if (servers.size() >= before) {
+    CHECK_REQUIREMENT(backlog::shrink_resets, Holds(false, "nobody was dropped"));
+    return;
+  }
+  // Those that were not handed out are told. Nobody has sent anything, so that nothing else makes a client ready.
+  std::vector<Socket*> told;
+  WaitUntil(
+      [&] {
+        told.clear();
+        for (Socket& client : clients) {
+          if (Events(client, SP_IN) != 0) told.push_back(&client);
+        }
+        return told.size() >= before - servers.size();
+      },
+      Patience(), "the clients that were dropped");
+  for (Socket* client : told) CHECK_REQUIREMENT(backlog::shrink_resets, client->Recv(1).Seen());
+  if (told.size() != before - servers.size()) {
+    CHECK_REQUIREMENT(backlog::shrink_resets,
+                      Holds(false, fmt::format("{} of {} were told, {} accepted", told.size(), before, servers.size())));
+  }
+}
+
+SCENARIO(Backlog, AgainWithZero, kConnections, backlog::again_zero_keeps) {
+  constexpr int32_t kBacklog = 3;
+  const std::size_t queued = QueueRoom(net, kBacklog, 1, kBacklog);
+  Listener listener = ListenOn(net, kBacklog);
+  std::vector<Socket> clients = Enqueue(listener, net, queued);
+  TagAll(clients);
+  static_cast<void>(Must(listener.socket.Listen(0)));
+  std::vector<Socket> servers = AcceptAll(listener.socket);
+  const Outcome order = Order(servers, queued);
+  CHECK_REQUIREMENT(backlog::again_zero_keeps, Kept(order.name() == outcome::in_order.text, order.detail()));
 }
 
 // ---- withdrawn ----

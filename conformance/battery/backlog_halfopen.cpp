@@ -19,7 +19,7 @@ HalfOpen BeginHalfOpen(const Listener& listener, const Flavor& net, Where where 
   half.socket = net.NewConnecting(SP_NONBLOCKING, where);
   half.silence = std::make_unique<Silence>(half.socket, where);
   const Result result = half.socket.Connect(listener.address);
-  if (result.error() != SP_EINPROGRESS) static_cast<void>(Must(result, where));
+  if (!UnderWay(result, net)) static_cast<void>(Must(result, where));
   return half;
 }
 std::vector<HalfOpen> BeginHalfOpen(const Listener& listener, const Flavor& net, std::size_t count,

@@ -76,6 +76,15 @@ SCENARIO(Bind, NameTruncated, kEverything, bind::name_truncated, bind::name_trun
   }
 }
 
+SCENARIO(Bind, NameIntoTooLittleRoom, kIp, bind::name_short) {
+  Listener bound = BoundOn(net);
+  for (const int32_t room : {0, 1, 2, 8, 15}) {
+    AskAddress ask;
+    ask.length = room;
+    CHECK_REQUIREMENT(bind::name_short, bound.socket.LocalName(ask));
+  }
+}
+
 SCENARIO(Bind, NameArguments, kEverything, bind::name_negative_length, bind::name_bad_pointer) {
   Listener bound = BoundOn(net);
   AskAddress negative;
@@ -98,9 +107,11 @@ SCENARIO(Bind, NameOfNoSocket, kTcp4, bind::name_bad_descriptor, bind::name_not_
   CHECK_REQUIREMENT(bind::name_not_a_socket, Socket::Wrong(SP_HANDLE_NOT_SOCKET).LocalName());
 }
 
-SCENARIO(Bind, NameUnbound, kIp, bind::name_unbound) {
+SCENARIO(Bind, NameUnbound, kIp, bind::name_unbound, bind::name_unbound_refused) {
   Socket socket = net.NewListening();
-  CHECK_REQUIREMENT(bind::name_unbound, SameAddress(socket.LocalName().address, Address::Any(net.listen_family), "the name"));
+  const NameResult name = socket.LocalName();
+  CHECK_REQUIREMENT(bind::name_unbound, SameAddress(name.address, Address::Any(net.listen_family), "the name"));
+  CHECK_REQUIREMENT(bind::name_unbound_refused, name);
 }
 
 SCENARIO(Bind, NameUnboundLocal, kAllLocal, bind::name_unbound_unix) {

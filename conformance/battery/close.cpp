@@ -351,6 +351,18 @@ SCENARIO(Close, UnderAWaitingSend, kConnections.Waits(milliseconds(150)), close:
   CHECK_REQUIREMENT(close::waiting_send_stays, sent.ok() ? InGoodOrder(passage) : Outcome(sent));
 }
 
+SCENARIO(Close, EndsAWaitingReceive, kConnections.Needs({SP_CAP_THREADS}), close::waiting_receive_ends) {
+  Pair pair = ConnectedPair(net);
+  Socket same = Socket::Borrowed(pair.client.handle());
+  auto receiving = Spawn("recv", [&] { return same.Recv(10); });
+  receiving.WaitBlocked();
+  static_cast<void>(Must(pair.client.Close()));
+  const bool ended = receiving.DoneWithin(Patience());
+  CHECK_REQUIREMENT(close::waiting_receive_ends, ended ? outcome::returned : outcome::still_blocked);
+  static_cast<void>(pair.server.Close());
+  static_cast<void>(receiving.Join());
+}
+
 SCENARIO(Close, UnderAReceiveWithATimeOut, kConnections.Waits(milliseconds(300)), close::waiting_receive_times_out) {
   Pair pair = ConnectedPair(net);
   Socket same = Socket::Borrowed(pair.client.handle());

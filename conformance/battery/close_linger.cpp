@@ -204,10 +204,23 @@ SCENARIO(Close, LingerOfDuplicates, kTcp.Waits(milliseconds(200)), close::linger
   CHECK_REQUIREMENT(close::linger_waits, WatchLingering(copy, laden).close);
 }
 
-SCENARIO(Close, LingerNonBlocking, kTcp.Waits(milliseconds(200)), close::linger_nonblocking) {
+SCENARIO(Close, LingerNonBlocking, kTcp.Waits(milliseconds(200)), close::linger_nonblocking, close::linger_nonblocking_keeps) {
   Laden laden = LadenPair(net, kLongLinger);
   static_cast<void>(Must(laden.pair.client.SetModes(SP_NONBLOCKING)));
-  CHECK_REQUIREMENT(close::linger_nonblocking, WatchLingering(laden.pair.client, laden).close);
+  Socket same = Socket::Borrowed(laden.pair.client.handle());
+  const Lingered seen = WatchLingering(laden.pair.client, laden);
+  CHECK_REQUIREMENT(close::linger_nonblocking, seen.close);
+  if (seen.close.name() != "EAGAIN") {
+    CHECK_REQUIREMENT(close::linger_nonblocking_keeps, Holds(false, "close did not fail: " + seen.close.name()));
+    return;
+  }
+  // Everything that was sent has been read, and no end of the stream has come. Without lingering the close must succeed.
+  const Result sent = same.SendBytes("still here");
+  const Outcome arrived = sent.ok() ? NextSeen(laden.pair.server) : Outcome(sent);
+  CHECK_REQUIREMENT(close::linger_nonblocking_keeps,
+                    Holds(arrived.name() == outcome::data.text, "data after the close that failed: " + arrived.name()));
+  static_cast<void>(Must(same.SetLinger(false, 0)));
+  static_cast<void>(Must(same.Close()));
 }
 
 SCENARIO(Close, LingerAndShutdown, kTcp.Waits(milliseconds(150)), close::linger_shutdown) {

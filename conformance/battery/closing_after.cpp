@@ -64,7 +64,7 @@ Attempt ConnectOnce(const Flavor& net, const Address& address) {
   Attempt attempt;
   attempt.socket = net.NewConnecting(SP_NONBLOCKING);
   const Result result = attempt.socket.Connect(address);
-  if (!result.ok() && result.error() != SP_EINPROGRESS) {
+  if (!result.ok() && !UnderWay(result, net)) {
     attempt.outcome = result;
   } else if (WaitReady(attempt.socket, SP_OUT)) {
     const Outcome error = attempt.socket.TakeError();
@@ -378,6 +378,19 @@ SCENARIO(Closing, CloseLeavesAccept, kConnections, closing::close_leaves_accept,
   CHECK_REQUIREMENT(closing::close_leaves_accept,
                     WaitingAccept(net, listener, [&] { static_cast<void>(Must(listener.socket.Close())); }));
   CHECK_REQUIREMENT(closing::close_after_accept, TryConnect(net, listener.address).outcome);
+}
+
+SCENARIO(Closing, CloseEndsAccept, kConnections.Needs({SP_CAP_THREADS}), closing::close_ends_accept) {
+  Listener listener = ListenOn(net);
+  Socket same = Socket::Borrowed(listener.socket.handle());
+  auto accepting = Spawn("accept", [&] { return same.Accept(); });
+  accepting.WaitBlocked();
+  static_cast<void>(Must(listener.socket.Close()));
+  const bool ended = accepting.DoneWithin(Patience());
+  CHECK_REQUIREMENT(closing::close_ends_accept, ended ? outcome::returned : outcome::still_blocked);
+  if (ended) return;
+  const Socket client = ConnectTo(listener, net);
+  static_cast<void>(accepting.Join());
 }
 
 SCENARIO(Closing, AcceptAfterShutdown, kTcp, closing::shutdown_accept) {

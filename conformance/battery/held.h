@@ -52,9 +52,9 @@ inline std::vector<Socket> MakeRoom(FullListener& full, Where where = SOCKPROOF_
 }
 
 // A non-blocking connect followed to its end: "ok", or the error that ended it, from the call or from SO_ERROR.
-inline Outcome ConnectToTheEnd(Socket& socket, const Address& address) {
+inline Outcome ConnectToTheEnd(Socket& socket, const Flavor& net, const Address& address) {
   const Result call = socket.Connect(address);
-  if (call.error() != SP_EINPROGRESS) return call;
+  if (!UnderWay(call, net)) return call;
   if (!WaitReady(socket, SP_OUT)) return outcome::pending;
   return socket.TakeError();
 }

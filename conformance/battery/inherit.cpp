@@ -147,6 +147,22 @@ SCENARIO(Inherit, ChildOfANonBlockingListenerWaits, kConnections.Needs({SP_CAP_T
                     Holds(waited && outcome.name() == "ok", (waited ? "waited, " : "did not wait, ") + outcome.name()));
 }
 
+SCENARIO(Inherit, ChildOfANonBlockingListenerDoesNotWait, kConnections.Needs({SP_CAP_THREADS}), inherit::nonblocking_child) {
+  Listener listener = ListenOn(net);
+  Step(listener.socket.SetModes(SP_NONBLOCKING));
+  Socket client = ConnectTo(listener, net);
+  WaitQueued(listener, net, 1);
+  Socket server = Must(AcceptNow(listener.socket));
+  auto receiving = Spawn("recv", [&] { return server.Recv(10); });
+  if (receiving.DoneWithin(milliseconds(200))) {
+    CHECK_REQUIREMENT(inherit::nonblocking_child, receiving.Join());
+    return;
+  }
+  CHECK_REQUIREMENT(inherit::nonblocking_child, outcome::still_blocked);
+  Step(client.SendBytes("x"));
+  static_cast<void>(receiving.Join());
+}
+
 SCENARIO(Inherit, ListenerKeepsItsFlags, kConnections, inherit::listener_keeps_flags) {
   for (const uint32_t modes : {0u, uint32_t{SP_NONBLOCKING | SP_CLOSE_ON_EXEC}}) {
     Listener listener = ListenWith(net, modes);
@@ -239,6 +255,28 @@ SCENARIO(Inherit, SocketOptions, kTcp, inherit::so_keepalive, inherit::so_linger
                       {&inherit::so_dontroute, SP_SO_DONTROUTE, 1},
                       {&inherit::so_broadcast, SP_SO_BROADCAST, 1},
                       {&inherit::so_rcvlowat, SP_SO_RCVLOWAT, 7}});
+}
+
+// Those that every implementation has which knows options at all: nothing else that is missing keeps them from being seen.
+SCENARIO(Inherit, CommonOptions, kTcp, inherit::so_keepalive, inherit::so_linger, inherit::so_oobinline, inherit::so_reuseaddr,
+         inherit::so_rcvbuf, inherit::so_sndbuf, inherit::tcp_nodelay) {
+  CheckSettings(net, {{&inherit::so_keepalive, SP_SO_KEEPALIVE, 1},
+                      {&inherit::so_linger, SP_SO_LINGER, 9},
+                      {&inherit::so_oobinline, SP_SO_OOBINLINE, 1},
+                      {&inherit::so_reuseaddr, SP_SO_REUSEADDR, 1},
+                      {&inherit::so_rcvbuf, SP_SO_RCVBUF, 50000},
+                      {&inherit::so_sndbuf, SP_SO_SNDBUF, 50000},
+                      {&inherit::tcp_nodelay, SP_TCP_NODELAY, 1}});
+}
+
+SCENARIO(Inherit, TimesAlone, kTcp, inherit::so_rcvtimeo, inherit::so_sndtimeo) {
+  CheckSettings(net, {{&inherit::so_rcvtimeo, SP_SO_RCVTIMEO, 7}, {&inherit::so_sndtimeo, SP_SO_SNDTIMEO, 8}});
+}
+
+SCENARIO(Inherit, KeepAliveTimes, kTcp, inherit::tcp_keepidle, inherit::tcp_keepintvl, inherit::tcp_keepcnt) {
+  CheckSettings(net, {{&inherit::tcp_keepidle, SP_TCP_KEEPIDLE, 77},
+                      {&inherit::tcp_keepintvl, SP_TCP_KEEPINTVL, 33},
+                      {&inherit::tcp_keepcnt, SP_TCP_KEEPCNT, 4}});
 }
 
 SCENARIO(Inherit, TimesAndMarks, kTcp, inherit::so_rcvtimeo, inherit::so_sndtimeo, inherit::so_timestamp, inherit::so_rxq_ovfl,

@@ -40,6 +40,11 @@ SCENARIO(Options, WhatASocketIs, kConnections, options::type, options::domain, o
   CHECK_REQUIREMENT(options::protocol, Same(protocol.integer, net.tcp() ? kTcpProtocol : 0, "SO_PROTOCOL"));
 }
 
+SCENARIO(Options, TheType, (Over{{&kInet, &kInet6, &kUnix, &kSeqpacket, &kUdp, &kUdp6}, {}, {}}), options::type) {
+  Socket socket = net.NewConnecting();
+  CHECK_REQUIREMENT(options::type, Same(Must(socket.Get(SP_SO_TYPE)).integer, net.type, "SO_TYPE"));
+}
+
 SCENARIO(Options, ReadOnlyOnesRefuse, kConnections, options::read_only) {
   Socket socket = net.NewConnecting();
   for (const int32_t option : {SP_SO_TYPE, SP_SO_DOMAIN, SP_SO_PROTOCOL, SP_SO_ERROR, SP_SO_ACCEPTCONN}) {
@@ -122,6 +127,12 @@ SCENARIO(Options, UnknownOnes, kConnections, options::unknown_get, options::unkn
   CHECK_REQUIREMENT(options::unknown_set, socket.Set(SP_UNKNOWN_OPTION, 1));
 }
 
+SCENARIO(Options, UnknownLevels, kConnections, options::unknown_level_get, options::unknown_level_set) {
+  Socket socket = net.NewConnecting();
+  CHECK_REQUIREMENT(options::unknown_level_get, socket.Get(SP_UNKNOWN_LEVEL));
+  CHECK_REQUIREMENT(options::unknown_level_set, socket.Set(SP_UNKNOWN_LEVEL, 1));
+}
+
 SCENARIO(Options, WrongDescriptors, kTcp4, options::get_not_open, options::set_not_open, options::get_not_socket,
          options::set_not_socket, options::local_name_not_open, options::peer_name_not_open, options::local_name_not_socket,
          options::peer_name_not_socket) {
@@ -157,6 +168,15 @@ SCENARIO(Options, BadPointersAndLengths, kConnections, options::set_bad_pointer,
   narrow.length = 1;
   const OptionResult cut = socket.GetOption(narrow);
   CHECK_REQUIREMENT(options::get_truncates, Holds(cut.ok() && cut.reported == 1, cut.text()));
+}
+
+SCENARIO(Options, TooLittleRoomForAnInteger, kConnections, options::get_short) {
+  Socket socket = net.NewConnecting();
+  for (const int32_t length : {0, 1}) {
+    sp_option_args narrow = Raw(SP_SO_TYPE);
+    narrow.length = length;
+    CHECK_REQUIREMENT(options::get_short, socket.GetOption(narrow));
+  }
 }
 
 SCENARIO(Options, NamesOfBothEnds, kConnections, options::local_name_known, options::peer_name_known) {
@@ -220,6 +240,33 @@ SCENARIO(Options, NamesIntoTooLittleRoom, kConnections, options::name_truncated,
   negative.length = -1;
   CHECK_REQUIREMENT(options::name_negative_length, pair.server.LocalName(negative));
   CHECK_REQUIREMENT(options::name_negative_length, pair.client.PeerName(negative));
+}
+
+SCENARIO(Options, NamesRefuseTooLittleRoom, kTcp, options::names_short) {
+  Pair pair = ConnectedPair(net);
+  for (const int32_t room : {0, 1, 2, 8, 15}) {
+    AskAddress ask;
+    ask.length = room;
+    CHECK_REQUIREMENT(options::names_short, pair.server.LocalName(ask));
+    CHECK_REQUIREMENT(options::names_short, pair.client.PeerName(ask));
+  }
+}
+
+SCENARIO(Options, FastPathOverLoopback, kTcp46, options::fast_path, options::fast_path_carries) {
+  Listener listener = BoundOn(net);
+  CHECK_REQUIREMENT(options::fast_path, listener.socket.Ioctl(SP_IOCTL_FAST_PATH, 1));
+  static_cast<void>(Must(listener.socket.Listen(4)));
+  Pair pair;
+  pair.client = net.NewConnecting();
+  CHECK_REQUIREMENT(options::fast_path, pair.client.Ioctl(SP_IOCTL_FAST_PATH, 1));
+  static_cast<void>(Must(pair.client.Connect(listener.address)));
+  MustBeReady(listener.socket, SP_IN);
+  pair.server = Must(listener.socket.Accept());
+  const Payload payload{1, 0, 1000};
+  SendAll(pair.client, payload);
+  const Received received = ReceiveAll(pair.server, payload);
+  CHECK_REQUIREMENT(options::fast_path_carries,
+                    Holds(received.Complete(payload), fmt::format("{} of {} bytes", received.bytes, payload.length)));
 }
 
 }  // namespace sockproof

@@ -18,7 +18,7 @@ const Over kPassing = kConnections.Needs({SP_CAP_UNIX_STREAM, SP_CAP_HANDLE_PASS
 Outcome Serves(Socket& accepting, const Address& address, const Flavor& net) {
   Socket client = net.NewConnecting(SP_NONBLOCKING);
   const Result connecting = client.Connect(address);
-  if (!connecting.ok() && connecting.error() != SP_EINPROGRESS) return Holds(false, connecting.text());
+  if (!connecting.ok() && !UnderWay(connecting, net)) return Holds(false, connecting.text());
   if (!WaitReady(accepting, SP_IN)) return Holds(false, "the listener did not become ready");
   AcceptResult accepted = accepting.Accept();
   if (!accepted.ok()) return Holds(false, accepted.text());

@@ -67,7 +67,7 @@ SCENARIO(Progress, NeverBlocks, kTcp.Needs({SP_CAP_THREADS}).Waits(milliseconds(
     }
     const Result call = connector.Join();
     if (call.ok()) continue;
-    if (call.error() == SP_EINPROGRESS) {
+    if (UnderWay(call, net)) {
       if (Events(client, SP_OUT) == 0) LetQuietTimePass(milliseconds(50));
       if (Events(client, SP_OUT) != 0) continue;  // it was established after all
     }

@@ -28,7 +28,7 @@ inline QueueAttempt TryToConnect(const Address& address, const Flavor& net, Nano
   QueueAttempt attempt;
   attempt.socket = net.NewConnecting(SP_NONBLOCKING, where);
   const Result result = attempt.socket.Connect(address);
-  if (!result.ok() && result.error() != SP_EINPROGRESS) {
+  if (!result.ok() && !UnderWay(result, net)) {
     attempt.state = result;
     return attempt;
   }

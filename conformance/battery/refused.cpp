@@ -19,7 +19,7 @@ Socket RefusedMeanwhile(const Flavor& net, const Listener& nobody, Where where =
     // Allowed, but then there is nothing left to look at.
     Host::Get().reporter().NotSupported("asynchronous_refusal", "a refusal on this host is reported by connect itself");
   }
-  if (call.error() != SP_EINPROGRESS) Host::Get().reporter().StepFailed(where, call.text(), call);
+  if (!UnderWay(call, net)) Host::Get().reporter().StepFailed(where, call.text(), call);
   MustBeReady(socket, SP_OUT, where);
   return socket;
 }
@@ -54,7 +54,7 @@ SCENARIO(Refused, SoErrorSaysSoOnce, kTcp, refused::nonblocking_call, refused::n
   Socket client = net.NewConnecting(SP_NONBLOCKING);
   const Result call = client.Connect(nobody.address);
   CHECK_REQUIREMENT(refused::nonblocking_call, call);
-  if (call.error() == SP_EINPROGRESS) {
+  if (UnderWay(call, net)) {
     MustBeReady(client, SP_OUT);
     CHECK_REQUIREMENT(refused::peer_name, client.PeerName());
     CHECK_REQUIREMENT(refused::nonblocking_error, client.TakeError());
@@ -71,7 +71,7 @@ SCENARIO(Refused, SelectShowsIt, kTcp.Needs({SP_CAP_SELECT}), refused::select_wr
   Listener nobody = Nobody(net);
   Socket client = net.NewConnecting(SP_NONBLOCKING);
   const Result call = client.Connect(nobody.address);
-  if (call.error() != SP_EINPROGRESS) client = RefusedMeanwhile(net, nobody);
+  if (!UnderWay(call, net)) client = RefusedMeanwhile(net, nobody);
   // Waiting with select itself: nothing else has looked at the socket before.
   const uint32_t writable = Events(client, SP_OUT, Patience(), SP_SELECT);
   CHECK_REQUIREMENT(refused::select_writable, Readiness((writable & SP_OUT) != 0, "in the set of writable ones"));
@@ -87,7 +87,7 @@ void CheckPolled(const Flavor& net, int32_t mechanism) {
   Listener nobody = Nobody(net);
   Socket client = net.NewConnecting(SP_NONBLOCKING);
   const Result call = client.Connect(nobody.address);
-  if (call.error() != SP_EINPROGRESS) client = RefusedMeanwhile(net, nobody);
+  if (!UnderWay(call, net)) client = RefusedMeanwhile(net, nobody);
   const uint32_t events = Events(client, SP_OUT, Patience(), mechanism);
   const std::string detail = fmt::format("events {:#x}", events);
   CHECK_REQUIREMENT(refused::poll_writable, Readiness((events & SP_OUT) != 0, detail));

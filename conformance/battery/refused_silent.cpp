@@ -38,6 +38,31 @@ SCENARIO(Refused, NobodyAnswers, kTcp.Needs({SP_CAP_SILENCE, SP_CAP_THREADS}).Wa
   CHECK_REQUIREMENT(refused::timeout, connector.Join());
 }
 
+// The same where the number of retries is a knob, and no option of the socket.
+SCENARIO(Refused, NobodyEverAnswers,
+         kTcp46.Needs({SP_CAP_SILENCE, SP_CAP_THREADS, SP_CAP_KNOBS}).Waits(milliseconds(3100)).Limit(seconds(30)),
+         refused::timeout, refused::timeout_nonblocking, refused::error_clears, refused::peer_name) {
+  const Knob retries(SP_KNOB_SYN_RETRIES, 1);
+  Listener listener = ListenOn(net);
+  const Silence silence(listener.socket);
+  Socket blocking = net.NewConnecting();
+  auto connector = Spawn("connector", [&] { return blocking.Connect(listener.address); });
+  Socket nonblocking = net.NewConnecting(SP_NONBLOCKING);
+  static_cast<void>(nonblocking.Connect(listener.address));
+  // A SYN and its repetition are each given up after a second or two.
+  CHECK_REQUIREMENT(refused::timeout, connector.Join(seconds(10) + Patience()));
+  Outcome error(outcome::pending);
+  WaitUntil(
+      [&] {
+        error = nonblocking.TakeError();
+        return error.name() != "ok";
+      },
+      Patience(), "the attempt to be given up");
+  CHECK_REQUIREMENT(refused::timeout_nonblocking, error);
+  CHECK_REQUIREMENT(refused::error_clears, nonblocking.TakeError());
+  CHECK_REQUIREMENT(refused::peer_name, nonblocking.PeerName());
+}
+
 SCENARIO(Refused, TheQueueStaysFull, kTcp.Needs({SP_CAP_THREADS}).Waits(milliseconds(1050)), refused::timeout_full_backlog,
          refused::timeout_full_backlog_seen, refused::peer_name) {
   FullListener full = FillListener(net);
@@ -46,7 +71,7 @@ SCENARIO(Refused, TheQueueStaysFull, kTcp.Needs({SP_CAP_THREADS}).Waits(millisec
   auto connector = Spawn("connector", [&] { return blocking.Connect(full.listener.address); });
   Socket nonblocking = net.NewConnecting(SP_NONBLOCKING);
   GiveUpSoon(nonblocking);
-  const Outcome asynchronous = ConnectToTheEnd(nonblocking, full.listener.address);
+  const Outcome asynchronous = ConnectToTheEnd(nonblocking, net, full.listener.address);
   CHECK_REQUIREMENT(refused::timeout_full_backlog, asynchronous);
   CHECK_REQUIREMENT(refused::timeout_full_backlog_seen, asynchronous);
   const Result result = connector.Join();

@@ -21,12 +21,12 @@ struct Attempt {
   bool completed() const { return outcome.name() == "completed"; }
 };
 
-inline Attempt TryConnect(Socket socket, const Address& address) {
+inline Attempt TryConnect(Socket socket, const Flavor& net, const Address& address) {
   Attempt attempt;
   const Result result = socket.Connect(address);
   if (result.ok()) {
     attempt.outcome = outcome::completed;
-  } else if (result.error() == SP_EINPROGRESS) {
+  } else if (UnderWay(result, net)) {
     attempt.outcome = WaitReady(socket, SP_OUT) ? ConnectState(socket) : Outcome(outcome::pending);
   } else {
     attempt.outcome = result;
@@ -36,7 +36,7 @@ inline Attempt TryConnect(Socket socket, const Address& address) {
 }
 
 inline Attempt TryConnect(const Flavor& net, const Address& address, Where where = SOCKPROOF_HERE) {
-  return TryConnect(net.NewConnecting(SP_NONBLOCKING, where), address);
+  return TryConnect(net.NewConnecting(SP_NONBLOCKING, where), net, address);
 }
 
 // Bytes through both ends, or why not.

@@ -70,13 +70,23 @@ SCENARIO(Shutdown, BadDescriptor, kConnections, shutdown::bad_descriptor, shutdo
   }
 }
 
-SCENARIO(Shutdown, Unconnected, (Over{{&kInet, &kInet6, &kUdp, &kUdp6}, {}}), shutdown::unconnected) {
+namespace {
+
+void CheckUnconnected(const Flavor& net, const Requirement& requirement) {
   Socket fresh = net.NewConnecting();
   Listener bound = BoundOn(net);
   for (const int32_t how : kEveryHow) {
-    CHECK_REQUIREMENT(shutdown::unconnected, fresh.Shutdown(how));
-    CHECK_REQUIREMENT(shutdown::unconnected, bound.socket.Shutdown(how));
+    CHECK_REQUIREMENT(requirement, fresh.Shutdown(how));
+    CHECK_REQUIREMENT(requirement, bound.socket.Shutdown(how));
   }
+}
+
+}  // namespace
+
+SCENARIO(Shutdown, Unconnected, kTcp46, shutdown::unconnected) { CheckUnconnected(net, shutdown::unconnected); }
+
+SCENARIO(Shutdown, UnconnectedDatagrams, kDatagrams, shutdown::unconnected_udp) {
+  CheckUnconnected(net, shutdown::unconnected_udp);
 }
 
 SCENARIO(Shutdown, UnconnectedLocal, kLocal, shutdown::unconnected_unix) {
@@ -154,12 +164,28 @@ SCENARIO(Shutdown, ReadThenDataArrive, kTcp, shutdown::rd_later_data, shutdown::
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_RD)));
   const Payload payload{1, 0, 1000};
   SendAll(pair.server, payload);
-  // The peer's FIN lies behind the data, so that what is to come has come when the stream has ended.
-  static_cast<void>(Must(pair.server.Shutdown(SP_SHUT_WR)));
+  // The peer's FIN lies behind the data, so that what is to come has come when the stream has ended. (Where such data reset the
+  // connection there is nothing to shut down.)
+  static_cast<void>(pair.server.Shutdown(SP_SHUT_WR));
   Arrives(pair.client, payload.length);
   const Outcome data = ReadToEnd(pair.client, payload).data;
   CHECK_REQUIREMENT(shutdown::rd_later_data, data);
   CHECK_REQUIREMENT(shutdown::rd_later_data_kept, data);
+}
+
+SCENARIO(Shutdown, ReadWithDataQueuedResets, kTcp, shutdown::rd_queued_resets) {
+  Pair pair = ConnectedPair(net);
+  SendAll(pair.server, Payload{1, 0, 1000});
+  MustArrive(pair.client, 1000);
+  static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_RD)));
+  CHECK_REQUIREMENT(shutdown::rd_queued_resets, NextSeen(pair.server));
+}
+
+SCENARIO(Shutdown, ReadThenDataArriveResets, kTcp, shutdown::rd_later_resets) {
+  Pair pair = ConnectedPair(net);
+  static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_RD)));
+  SendAll(pair.server, Payload{1, 0, 1000});
+  CHECK_REQUIREMENT(shutdown::rd_later_resets, NextSeen(pair.server));
 }
 
 SCENARIO(Shutdown, ReadLeavesSending, kConnections, shutdown::rd_keeps_sending) {

@@ -22,6 +22,10 @@ Listener ListenOn(const Flavor& net, int32_t backlog, Where where) {
   return listener;
 }
 
+bool UnderWay(const Result& connecting, const Flavor& net) {
+  return connecting.error() == SP_EINPROGRESS || (connecting.error() == SP_EAGAIN && !net.local());
+}
+
 Socket ConnectTo(const Listener& listener, const Flavor& net, Where where) {
   Socket client = net.NewConnecting(0, where);
   static_cast<void>(Must(client.Connect(listener.address), where));
@@ -75,7 +79,7 @@ Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most
   while (filled.queued.size() < most) {
     Socket client = net.NewConnecting(SP_NONBLOCKING, where);
     const Result connecting = client.Connect(listener.address);
-    if (connecting.error() == SP_EINPROGRESS) {
+    if (UnderWay(connecting, net)) {
       if (Events(client, SP_OUT, std::chrono::milliseconds(1)) == 0) LetQuietTimePass(std::chrono::milliseconds(50));
       const Outcome state = ConnectState(client);
       if (state.name() != "completed") {

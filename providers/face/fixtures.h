@@ -21,6 +21,10 @@ Listener BoundOn(const Flavor& net, Where where = SOCKPROOF_HERE);
 // Listening on an address of its own.
 Listener ListenOn(const Flavor& net, int32_t backlog = 16, Where where = SOCKPROOF_HERE);
 
+// Whether a non-blocking connect over this family says that it goes on by itself: EINPROGRESS, or what Winsock calls
+// WSAEWOULDBLOCK. (AF_UNIX answers EAGAIN where it does not go on.)
+bool UnderWay(const Result& connecting, const Flavor& net);
+
 // A client connected to the listener, and not accepted.
 Socket ConnectTo(const Listener& listener, const Flavor& net, Where where = SOCKPROOF_HERE);
 
