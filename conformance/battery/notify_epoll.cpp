@@ -26,7 +26,7 @@ Result WaitOn(const sp_handle& set, int32_t capacity, int32_t kind = SP_POINTER_
   sp_result result{};
   call.op = SP_OP_WATCH_WAIT;
   call.handle = set;
-  call.u.watch_wait = {0, 0, kind, capacity, 0, events};
+  call.u.watch_wait = {0, 0, kind, capacity, 0, events, 0, 0, {}, 0, 0};
   Host::Get().Call(&call, &result);
   return Result(call, result);
 }

@@ -28,7 +28,7 @@ class Readiness : public ProviderTest {
     sp_call call{};
     call.op = SP_OP_WATCH_WAIT;
     call.handle = watcher;
-    call.u.watch_wait = {timeout_ns, timeout_kind, kind, capacity, 99, events};
+    call.u.watch_wait = {timeout_ns, timeout_kind, kind, capacity, 99, events, 0, 0, {}, 0, 0};
     const Outcome waited = Do(call);
     if (outcome != nullptr) *outcome = waited;
     return call.u.watch_wait.count > 0 ? events[0] : sp_event{};
