@@ -9,6 +9,8 @@ import pytest
 from sockproof import build, paths
 
 CATALOGUE = paths.ROOT / "conformance" / "catalogue"
+# What no scenario can try yet: packets of our own making, a window system, and the calls between ws2_32 and a provider.
+UNTRIED = {"inject", "window_messages", "spi"}
 AREA = """area  = "play"
 suite = "Play"
 title = "Something to play with"
@@ -82,7 +84,7 @@ def test_every_requirement_has_a_scenario(built: build.Build, profile: str) -> N
     for scenario in listed(built, "scenarios"):
         tried.update(scenario["requirements"])  # type: ignore[call-overload]
     idle = [entry["id"] for entry in listed(built, "requirements", f"--profile={profile}")
-            if "inject" not in entry["needs"] and entry["id"] not in tried]  # type: ignore[operator]
+            if not UNTRIED.intersection(entry["needs"]) and entry["id"] not in tried]  # type: ignore[arg-type]
     assert not idle
 
 
