@@ -62,7 +62,8 @@ uint8_t TcpConnection::WindowShift() const {
 // SYN, or SYN+ACK once the peer's SYN is known.
 void TcpConnection::SendSyn() { Emit(state_ == SP_TCP_SYN_SENT ? kSyn : kSyn | kAck, iss_); }
 
-void TcpConnection::SendAck() { Emit(kAck, snd_nxt_); }
+// With the highest number, also while older data are sent again: behind what the peer has, its ACK would not be looked at.
+void TcpConnection::SendAck() { Emit(kAck, snd_max_); }
 
 void TcpConnection::SendReset() {
   if (state_ == SP_TCP_SYN_SENT) {
