@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "battery/fork_server.h"
 #include "battery/records.h"
 #include "battery/registry.h"
 #include "catalogue/requirement.h"
@@ -103,6 +104,7 @@ json Info() {
   const std::string compiler = fmt::format("gcc {}", __VERSION__);
 #endif
   return {
+      {"serves", true},
       {"catalogue_digest", TheCatalogue().digest},
       {"build",
        {{"compiler", compiler}, {"type", SOCKPROOF_BUILD_TYPE}, {"flags", SOCKPROOF_BUILD_FLAGS}, {"sanitizers", sanitizers}}},
@@ -144,7 +146,7 @@ int Main(int argc, char** argv) {
   std::string provider = "posix", profile = "linux", list;
   uint64_t seed = 0;
   bool info = false, agent = false, selftest = false;
-  int agent_in = -1, agent_out = -1;
+  int agent_in = -1, agent_out = -1, serve = -1;
   app.add_option("--provider", provider, "PROVIDER[:ARG]: posix, lib:PATH for a shared library, or faulty:FAULT:PROVIDER[:ARG]");
   app.add_option("--profile", profile, "the documents that it answers to");
   app.add_option("--list", list, "print 'scenarios', 'requirements' or 'faults' as JSON and leave");
@@ -154,6 +156,7 @@ int Main(int argc, char** argv) {
   app.add_flag("--agent", agent, "internal: serve another process of a scenario");
   app.add_option("--agent-in", agent_in, "internal");
   app.add_option("--agent-out", agent_out, "internal");
+  app.add_option("--serve", serve, "internal: fork for each scenario that the runner asks for");
   testing::InitGoogleTest(&argc, argv);
   try {
     app.parse(argc, argv);
@@ -178,6 +181,7 @@ int Main(int argc, char** argv) {
   }
   if (!list.empty()) return Fail("--list takes 'scenarios', 'requirements' or 'faults'");
 
+  if (serve >= 0) testing::GTEST_FLAG(filter) = ServeScenarios(serve);
   Recorder& recorder = Recorder::Get();
   recorder.UseProfile(number);
   Host& host = Host::Get();

@@ -12,6 +12,7 @@
 
 #include "failure.h"
 #include "filter.h"
+#include "fork_server.h"
 #include "procfs.h"
 #include "temporary.h"
 #include "trace_ring.h"
@@ -41,11 +42,30 @@ constexpr auto kUnkillable = std::chrono::seconds(10);
 constexpr auto kLateEnough = std::chrono::seconds(3);
 constexpr std::size_t kTraceLines = 200;
 
+// As fork_protocol.h has it.
+std::string wish_of(Isolation isolation) {
+  switch (isolation) {
+    case Isolation::netns:
+      return "netns";
+    case Isolation::user_netns:
+      return "user_netns";
+    default:
+      return "none";
+  }
+}
+
 std::int64_t nanoseconds_since_epoch(steady_clock::time_point time) {
   return duration_cast<nanoseconds>(time.time_since_epoch()).count();
 }
 
 }  // namespace
+
+std::vector<std::string> battery_arguments(const RunFacts& facts, const std::filesystem::path& battery) {
+  std::vector<std::string> arguments{battery.string(), "--provider=" + facts.target.provider, "--profile=" + facts.target.profile,
+                                     "--seed=" + std::to_string(facts.seed)};
+  if (facts.selftest) arguments.push_back("--selftest");
+  return arguments;
+}
 
 Attempt::Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsigned number)
     : workshop_(workshop),
@@ -59,14 +79,9 @@ Attempt::Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsign
 }
 
 std::vector<std::string> Attempt::arguments() const {
-  const RunFacts& facts = workshop_.facts;
-  std::vector<std::string> arguments = facts.launcher;
-  arguments.push_back(workshop_.battery.string());
-  arguments.push_back("--provider=" + facts.target.provider);
-  arguments.push_back("--profile=" + facts.target.profile);
+  std::vector<std::string> arguments = workshop_.facts.launcher;
+  for (std::string& word : battery_arguments(workshop_.facts, workshop_.battery)) arguments.push_back(std::move(word));
   arguments.push_back("--gtest_filter=" + scenario_.name);
-  arguments.push_back("--seed=" + std::to_string(facts.seed));
-  if (facts.selftest) arguments.push_back("--selftest");
   return arguments;
 }
 
@@ -84,22 +99,29 @@ void Attempt::start(Done done) {
   try {
     if (::mkdir(directory_.c_str(), 0700) != 0)
       throw Failure(fmt::format("cannot make {}: {}", directory_.string(), std::strerror(errno)));
-    process_ = Process::start(
-        workshop_.context, workshop_.children, options,
-        [self = shared_from_this()](Stream stream, std::string_view text) {
-          if (self->phase_ != Phase::over && self->outcome_.evidence.limit != Limit::output) {
-            if (stream == Stream::output)
-              self->output_.take_output(text);
-            else
-              self->output_.take_error(text);
-          }
-          if (self->phase_ != Phase::running) return;
-          if (self->output_.bytes() > std::size_t{self->workshop_.output_limit_mib} << 20U)
-            self->exceeded(Limit::output, self->workshop_.output_limit_mib);
-          else if (self->output_.records().signal)
-            self->is_dying();
-        },
-        [self = shared_from_this()](Exit exit, ResourceUse use) { self->exited(exit, use); });
+    auto on_output = [self = shared_from_this()](Stream stream, std::string_view text) {
+      if (self->phase_ != Phase::over && self->outcome_.evidence.limit != Limit::output) {
+        if (stream == Stream::output)
+          self->output_.take_output(text);
+        else
+          self->output_.take_error(text);
+      }
+      if (self->phase_ != Phase::running) return;
+      if (self->output_.bytes() > std::size_t{self->workshop_.output_limit_mib} << 20U)
+        self->exceeded(Limit::output, self->workshop_.output_limit_mib);
+      else if (self->output_.records().signal)
+        self->is_dying();
+    };
+    auto on_exit = [self = shared_from_this()](Exit exit, ResourceUse use) { self->exited(exit, use); };
+    if (workshop_.server != nullptr) {
+      const std::vector<std::string> request{wish_of(options.isolation), scenario_.name, options.variable,
+                                             "TMPDIR=" + directory_.string(),
+                                             "SOCKPROOF_TRACE_FILE=" + (directory_ / "trace").string()};
+      process_ = Process::start_in(*workshop_.server, workshop_.context, workshop_.children, request, options.variable,
+                                   std::move(on_output), std::move(on_exit));
+    } else {
+      process_ = Process::start(workshop_.context, workshop_.children, options, std::move(on_output), std::move(on_exit));
+    }
   } catch (const Failure& failure) {
     outcome_.evidence.not_started = failure.what();
     boost::asio::post(workshop_.context, [self = shared_from_this()] { self->finish(); });
@@ -175,6 +197,7 @@ void Attempt::exited(Exit exit, ResourceUse use) {
   timer_.cancel();
   outcome_.duration_us = duration_cast<microseconds>(steady_clock::now() - began_).count();
   outcome_.evidence.exit = exit;
+  if (process_) outcome_.evidence.not_started = process_->not_started();
   outcome_.use = use;
   outcome_.use.most_resident_kib = std::max(use.most_resident_kib, most_resident_kib_);
   finish();

@@ -33,7 +33,11 @@ struct Workshop {
   std::vector<std::string> environment;
   unsigned memory_limit_mib = 0;
   unsigned output_limit_mib = 0;
+  ForkServer* server = nullptr;  ///< forks for each scenario; null: each is a program of its own
 };
+
+/// The battery's program and the arguments that are the same for every scenario.
+std::vector<std::string> battery_arguments(const RunFacts& facts, const std::filesystem::path& battery);
 
 class Attempt : public std::enable_shared_from_this<Attempt> {
  public:

@@ -28,6 +28,9 @@ class Children {
   /// reaped children grew by.
   ResourceUse take(pid_t pid);
 
+  /// A process that somebody else reaped.
+  void forget(pid_t pid) { children_.erase(pid); }
+
   /// Kills and reaps processes that belong to no child that is still there. Returns how many it had to kill.
   /// `all`: whoever is not in the list, without looking whose it is.
   int sweep(bool all = false);

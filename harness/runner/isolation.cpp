@@ -1,16 +1,11 @@
 #include "isolation.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <net/if.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -18,39 +13,6 @@
 
 namespace sockproof::runner {
 namespace {
-
-int write_file(const char* path, const char* text, std::size_t length) {
-  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const ssize_t written = ::write(fd, text, length);
-  const int error = written == static_cast<ssize_t>(length) ? 0 : errno;
-  ::close(fd);
-  return error;
-}
-
-// Root inside is the runner's user outside: the scenario has every right over its own network, and none beyond.
-int write_id_maps(unsigned uid, unsigned gid) {
-  char line[64];
-  int error = write_file("/proc/self/setgroups", "deny", 4);
-  if (error != 0 && error != ENOENT) return error;
-  error = write_file("/proc/self/uid_map", line, static_cast<std::size_t>(std::snprintf(line, sizeof line, "0 %u 1\n", uid)));
-  if (error != 0) return error;
-  return write_file("/proc/self/gid_map", line, static_cast<std::size_t>(std::snprintf(line, sizeof line, "0 %u 1\n", gid)));
-}
-
-int bring_loopback_up() {
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return errno;
-  ifreq request{};
-  std::strncpy(request.ifr_name, "lo", sizeof request.ifr_name - 1);
-  int error = ::ioctl(fd, SIOCGIFFLAGS, &request) == 0 ? 0 : errno;
-  if (error == 0) {
-    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP | IFF_RUNNING);
-    if (::ioctl(fd, SIOCSIFFLAGS, &request) != 0) error = errno;
-  }
-  ::close(fd);
-  return error;
-}
 
 void read_sysctls_below(const std::string& directory, const std::string& prefix, const char* start,
                         std::map<std::string, std::string>& into) {
@@ -80,7 +42,7 @@ std::map<std::string, std::string> read_sysctls() {
   return sysctls;
 }
 
-// Runs enter_isolation() in a child, and reads the sysctls as they are there.
+// Enters the namespaces in a child, and reads the sysctls as they are there.
 std::string probe(Isolation isolation, std::map<std::string, std::string>& sysctls) {
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) return fmt::format("pipe: {}", std::strerror(errno));
@@ -90,7 +52,7 @@ std::string probe(Isolation isolation, std::map<std::string, std::string>& sysct
   if (child == 0) {
     ::close(pipe_ends[0]);
     const char* step = "";
-    const int error = enter_isolation(isolation, uid, gid, &step);
+    const int error = EnterNamespaces(isolation, uid, gid, &step);
     std::string answer = error == 0 ? "" : fmt::format("{}: {}", step, std::strerror(error));
     answer += '\0';
     if (error == 0)
@@ -128,19 +90,6 @@ std::string probe(Isolation isolation, std::map<std::string, std::string>& sysct
 }  // namespace
 
 std::string name_of(Isolation isolation) { return isolation == Isolation::none ? "none" : "netns"; }
-
-int enter_isolation(Isolation isolation, unsigned uid, unsigned gid, const char** step) {
-  if (isolation == Isolation::none) return 0;
-  *step = "unshare";
-  const int flags = isolation == Isolation::netns ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET;
-  if (::unshare(flags) != 0) return errno;
-  if (isolation == Isolation::user_netns) {
-    *step = "uid_map";
-    if (const int error = write_id_maps(uid, gid); error != 0) return error;
-  }
-  *step = "bring lo up";
-  return bring_loopback_up();
-}
 
 IsolationFinding find_isolation(bool wanted) {
   IsolationFinding finding;

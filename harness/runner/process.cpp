@@ -28,6 +28,7 @@
 #include <utility>
 
 #include "failure.h"
+#include "fork_server.h"
 
 namespace sockproof::runner {
 namespace {
@@ -64,6 +65,7 @@ struct ChildSetup : bp::extend::handler {
   char** environment = nullptr;
   Isolation isolation = Isolation::none;
   pid_t parent = 0;
+  int keep = -1;
   unsigned uid = 0;
   unsigned gid = 0;
 
@@ -86,7 +88,7 @@ struct ChildSetup : bp::extend::handler {
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
     const char* step = "";
-    if (const int failed = enter_isolation(isolation, uid, gid, &step); failed != 0) {
+    if (const int failed = EnterNamespaces(isolation, uid, gid, &step); failed != 0) {
       executor.set_error(std::error_code(failed, std::system_category()), step);
       ::_exit(127);
     }
@@ -94,6 +96,7 @@ struct ChildSetup : bp::extend::handler {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);
     ::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
+    if (keep >= 0) ::fcntl(keep, F_SETFD, 0);
   }
 };
 
@@ -146,6 +149,7 @@ std::shared_ptr<Process> Process::start(boost::asio::io_context& context, Childr
   setup.environment = environment.data();
   setup.isolation = options.isolation;
   setup.parent = ::getpid();
+  setup.keep = options.keep;
   setup.uid = ::geteuid();
   setup.gid = ::getegid();
   std::error_code failed;
@@ -153,7 +157,12 @@ std::shared_ptr<Process> Process::start(boost::asio::io_context& context, Childr
   const auto launch = [&](const auto&... how) {
     // The handler runs inside the loop that reaps, where no other child may be started: it only notes, and posts the rest.
     return bp::child(
-        bp::exe = program, bp::args = rest, setup, context, bp::on_exit = [self](int, const std::error_code&) { self->ended(); },
+        bp::exe = program, bp::args = rest, setup, context,
+        bp::on_exit =
+            [self](int, const std::error_code&) {
+              const ResourceUse use = self->children_.take(self->pid_);
+              self->ended(self->child_.native_exit_code(), use);
+            },
         failed, how...);
   };
   // A new user namespace wants memory of its own; everybody else is spared the copy of ours.
@@ -165,11 +174,32 @@ std::shared_ptr<Process> Process::start(boost::asio::io_context& context, Childr
   }
   self->pid_ = self->child_.id();
   children.add(self->pid_, options.variable);
-  self->output_.assign(std::exchange(output.read_end, -1));
-  self->error_.assign(std::exchange(error.read_end, -1));
-  self->read_when_ready(Stream::output);
-  self->read_when_ready(Stream::error);
+  self->listen(std::exchange(output.read_end, -1), std::exchange(error.read_end, -1));
   return self;
+}
+
+std::shared_ptr<Process> Process::start_in(ForkServer& server, boost::asio::io_context& context, Children& children,
+                                           const std::vector<std::string>& request, const std::string& variable,
+                                           OnOutput on_output, OnExit on_exit) {
+  std::shared_ptr<Process> self(new Process(context, children, std::move(on_output), std::move(on_exit)));
+  Pipe output;
+  Pipe error;
+  self->pid_ = server.fork(request, output.write_end, error.write_end,
+                           [self](int status, ResourceUse use, const std::string& not_started) {
+                             self->not_started_ = not_started;
+                             self->children_.forget(self->pid_);
+                             self->ended(status, use);
+                           });
+  children.add(self->pid_, variable);
+  self->listen(std::exchange(output.read_end, -1), std::exchange(error.read_end, -1));
+  return self;
+}
+
+void Process::listen(int output, int error) {
+  output_.assign(output);
+  error_.assign(error);
+  read_when_ready(Stream::output);
+  read_when_ready(Stream::error);
 }
 
 void Process::read_when_ready(Stream stream) {
@@ -191,19 +221,18 @@ bool Process::read_once(Stream stream) {
   return got < 0 && (errno == EINTR || errno == EAGAIN);
 }
 
-void Process::ended() {
-  const int status = child_.native_exit_code();
+void Process::ended(int status, ResourceUse use) {
   if (WIFSIGNALED(status))
     exit_.signal = WTERMSIG(status);
   else
     exit_.status = WEXITSTATUS(status);
   gone_ = true;  // from here on the number may be somebody else's
-  use_ = children_.take(pid_);
+  use_ = use;
   boost::asio::post(context_, [self = shared_from_this()] { self->finish(); });
 }
 
 void Process::finish() {
-  child_.detach();
+  if (child_.valid()) child_.detach();
   // The rest of its group first: what they would still write must not keep the runner reading.
   ::kill(-pid_, SIGKILL);
   for (const Stream stream : {Stream::output, Stream::error}) {

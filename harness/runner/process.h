@@ -24,9 +24,12 @@ struct ProcessOptions {
   std::vector<std::string> environment;  ///< NAME=value
   Isolation isolation = Isolation::none;
   std::string variable;  ///< see Children::add
+  int keep = -1;         ///< a descriptor that the program gets under the same number; -1: none
 };
 
 enum class Stream { output, error };
+
+class ForkServer;
 
 /// Owned by a shared_ptr; alive until its end was told.
 class Process : public std::enable_shared_from_this<Process> {
@@ -39,7 +42,14 @@ class Process : public std::enable_shared_from_this<Process> {
   static std::shared_ptr<Process> start(boost::asio::io_context& context, Children& children, const ProcessOptions& options,
                                         OnOutput on_output, OnExit on_exit);
 
+  /// The same in a process that a battery forks for us. `request` are the words of fork_protocol.h.
+  static std::shared_ptr<Process> start_in(ForkServer& server, boost::asio::io_context& context, Children& children,
+                                           const std::vector<std::string>& request, const std::string& variable,
+                                           OnOutput on_output, OnExit on_exit);
+
   pid_t pid() const { return pid_; }
+  /// At its end: why it never became what it was to be; empty as a rule.
+  const std::string& not_started() const { return not_started_; }
   /// To the process alone; nothing once it is gone.
   void signal(int number);
   /// SIGKILL to its whole group.
@@ -52,7 +62,8 @@ class Process : public std::enable_shared_from_this<Process> {
   void read_when_ready(Stream stream);
   bool read_once(Stream stream);
   boost::asio::posix::stream_descriptor& descriptor(Stream stream) { return stream == Stream::output ? output_ : error_; }
-  void ended();
+  void listen(int output, int error);
+  void ended(int status, ResourceUse use);
   void finish();
 
   boost::asio::io_context& context_;
@@ -64,6 +75,7 @@ class Process : public std::enable_shared_from_this<Process> {
   boost::process::child child_;
   pid_t pid_ = -1;
   bool gone_ = false;
+  std::string not_started_;
   Exit exit_;
   ResourceUse use_;
 };

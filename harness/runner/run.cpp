@@ -20,6 +20,7 @@
 #include "attempt.h"
 #include "failure.h"
 #include "filter.h"
+#include "fork_server.h"
 #include "plan.h"
 #include "progress.h"
 #include "results_file.h"
@@ -91,6 +92,16 @@ class Engine {
     stop_signals_.async_wait([this](const boost::system::error_code& error, int number) {
       if (!error) stop(number);
     });
+    // A launcher stands before a program, so each scenario has to be one.
+    const RunFacts& facts = plan_.facts;
+    if (facts.launcher.empty() && facts.info.value("serves", false)) {
+      server_.emplace(context_, children_, battery_arguments(facts, plan_.battery), workshop_.environment,
+                      [this](const std::string& reason) {
+                        failure_ = reason;
+                        stop(0);
+                      });
+      workshop_.server = &*server_;
+    }
     // Started from within the loop, as everything later is.
     boost::asio::post(context_, [this] { fill_up(); });
     sample_later();
@@ -209,6 +220,7 @@ class Engine {
   boost::asio::steady_timer sampling_;
   Workshop workshop_;
   Scheduler scheduler_;
+  std::optional<ForkServer> server_;
   std::set<std::shared_ptr<Attempt>> running_;
   unsigned number_ = 0;
   bool filling_ = false;

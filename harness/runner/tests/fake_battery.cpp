@@ -21,6 +21,8 @@
 #include <thread>
 #include <vector>
 
+#include "battery/fork_server.h"
+
 namespace {
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
@@ -372,6 +374,9 @@ void list_scenarios(bool selftest) {
 
 }  // namespace
 
+// FAKE_SERVES: whether it offers to fork for each scenario.
+bool serves() { return std::getenv("FAKE_SERVES") != nullptr; }
+
 int main(int argc, char** argv) {
   const std::string list = argument(argc, argv, "--list=");
   if (list == "scenarios") {
@@ -387,13 +392,16 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (flag(argc, argv, "--info")) {
+    std::printf("{\"serves\":%s,", serves() ? "true" : "false");
     std::puts(
-        "{\"catalogue_digest\":\"abc\",\"build\":{\"compiler\":\"c\",\"type\":\"t\",\"flags\":\"f\",\"sanitizers\":\"\"},"
+        "\"catalogue_digest\":\"abc\",\"build\":{\"compiler\":\"c\",\"type\":\"t\",\"flags\":\"f\",\"sanitizers\":\"\"},"
         "\"provider\":{\"name\":\"fake\",\"version\":\"1\"},\"capabilities\":[\"ipv6\"]}");
     return 0;
   }
   arguments.assign(argv + 1, argv + argc);
-  const std::string wanted = argument(argc, argv, "--gtest_filter=");
+  std::string wanted = argument(argc, argv, "--gtest_filter=");
+  if (const std::string channel = argument(argc, argv, "--serve="); !channel.empty())
+    wanted = sockproof::ServeScenarios(std::atoi(channel.c_str()));
   for (const Fake& fake : fakes())
     for (const std::string& family : families())
       if (std::string(fake.name) + "/" + family == wanted) {
