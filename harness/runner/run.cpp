@@ -92,9 +92,12 @@ class Engine {
     stop_signals_.async_wait([this](const boost::system::error_code& error, int number) {
       if (!error) stop(number);
     });
-    // A launcher stands before a program, so each scenario has to be one.
+    // A launcher stands before a program, so each scenario has to be one; and what LD_PRELOAD puts into it may have started
+    // threads before main, which a fork would lose.
     const RunFacts& facts = plan_.facts;
-    if (facts.launcher.empty() && facts.info.value("serves", false)) {
+    const bool preloaded = std::any_of(workshop_.environment.begin(), workshop_.environment.end(),
+                                       [](const std::string& entry) { return entry.rfind("LD_", 0) == 0; });
+    if (facts.launcher.empty() && !preloaded && facts.info.value("serves", false)) {
       server_.emplace(context_, children_, battery_arguments(facts, plan_.battery), workshop_.environment,
                       [this](const std::string& reason) {
                         failure_ = reason;
