@@ -138,7 +138,7 @@ void TcpConnection::Close() {
   const std::shared_ptr<TcpConnection> keep = shared_from_this();
   orphan_ = true;
   changed = nullptr;
-  const bool unread = !received_.Empty() && tcp_->policy().reset_on_unread_close;
+  const bool unread = (Readable() > 0 || HasUrgent()) && tcp_->policy().reset_on_unread_close;
   if (state_ == SP_TCP_SYN_SENT || (unread && state_ != SP_TCP_TIME_WAIT)) {
     Abort();
     return;
