@@ -45,11 +45,17 @@ json Texts(const TextList& list) {
   return array;
 }
 
-json ListScenarios() {
+// Those that check something of which the profile speaks.
+json ListScenarios(int profile) {
   json array = json::array();
   for (const Scenario& scenario : AllScenarios()) {
     json ids = json::array();
-    for (const Requirement* requirement : scenario.requirements) ids.push_back(requirement->id);
+    bool concerned = false;
+    for (const Requirement* requirement : scenario.requirements) {
+      ids.push_back(requirement->id);
+      concerned = concerned || requirement->For(profile) != nullptr;
+    }
+    if (!concerned) continue;
     for (const Flavor* flavor : scenario.over.flavors) {
       array.push_back({{"name", FullName(scenario, *flavor)},
                        {"area", scenario.requirements.front()->area},
@@ -172,7 +178,7 @@ int Main(int argc, char** argv) {
     return Fail(fmt::format("there is no profile '{}'; there are:{}", profile, known));
   }
   if (list == "scenarios" || list == "requirements") {
-    std::cout << (list == "scenarios" ? ListScenarios() : ListRequirements(number)).dump() << '\n';
+    std::cout << (list == "scenarios" ? ListScenarios(number) : ListRequirements(number)).dump() << '\n';
     return 0;
   }
   if (list == "faults") {

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn, Optional
@@ -77,6 +78,13 @@ def _target(text: str, profile: Optional[str] = None) -> targets.Target:
         stop(str(unknown))
 
 
+def _targets(text: str, profile: Optional[str] = None) -> list[targets.Target]:
+    try:
+        return targets.resolve_all(text, profile)
+    except targets.UnknownTarget as unknown:
+        stop(str(unknown))
+
+
 def _console(stream: IO[str]) -> Console:
     """A console on a stream; in a pipe it is plain text, of one width everywhere."""
     console = Console(file=stream, highlight=False)
@@ -99,7 +107,7 @@ def _option(*names: str, says: str, least: Optional[float] = None) -> Any:
 def run(
     target: Optional[str] = typer.Argument(
         None, show_default=False,
-        help="A target's name (default: linux), a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so"),
+        help="A target's name (default: linux), a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so, reference"),
     filter: Optional[str] = _option("--filter", says="Only these scenarios, in GoogleTest's words: 'Backlog*:Accept*-*/unix'"),
     jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Scenarios that may compute at once (default: the cores)"),
     repeat: Optional[int] = _option("--repeat", least=1, says="Run each scenario N times; different verdicts are 'flaky'"),
@@ -121,26 +129,53 @@ def run(
 
     Exit code: 0 as expected, 1 something unexpected, 2 the harness failed or was interrupted (usage errors too), 3 nothing ran
     or everything was not supported."""
-    chosen = None if resume and not target else _target(target or targets.DEFAULT_TARGET, profile)
-    if profile and chosen is not None and chosen.file is not None:
-        stop(f"--profile goes with PROVIDER[:ARG]; target '{chosen.name}' says its own ({chosen.profile})")
+    chosen: list[Optional[targets.Target]] = [None]
+    if target or not resume:
+        chosen = [*_targets(target or targets.DEFAULT_TARGET, profile)]
+    first = chosen[0]
+    if profile and first is not None and first.file is not None:
+        stop(f"--profile goes with PROVIDER[:ARG]; target '{first.name}' says its own ({first.profile})")
+    if resume is not None and len(chosen) > 1:
+        stop(f"--resume finishes one run; say which target: {', '.join(each.name for each in chosen if each)}")
     if resume is not None and output is not None:
         stop("--resume finishes a run where it is; --output has no say in it")
     if resume is not None and not (resume / "results.jsonl").is_file():
         stop(f"nothing to resume: {resume / 'results.jsonl'} does not exist")
     built = _build(preset.value)
+    options = runner.Options(filter=filter, jobs=jobs, repeat=repeat, seed=seed, resume=resume, launcher=launcher,
+                             isolation=isolation.value if isolation else None, timeout_scale=timeout_scale, strict=strict,
+                             fault=fault, stop_at_first=stop_at_first)
+    codes: list[int] = []
+    for each in chosen:
+        folder = output
+        if output is not None and each is not None and len(chosen) > 1:
+            folder = output / _plain(each.name)
+        codes.append(_run_one(built, each, options, folder, format, several=len(chosen) > 1))
+        if codes[-1] == runner.HARNESS_FAILED:
+            break
+    # What is worst is said: the harness failed, something unexpected; nothing ran only if that is so everywhere.
+    raise typer.Exit(next(code for code in (runner.HARNESS_FAILED, runner.UNEXPECTED, runner.AS_EXPECTED, runner.NOTHING_RAN)
+                          if code in codes))
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^A-Za-z0-9_.-]+", "_", name)
+
+
+def _run_one(built: build.Build, chosen: Optional[targets.Target], asked: runner.Options, output: Optional[Path],
+             format: RunFormat, several: bool) -> int:
+    """One target: runs it, shows it, writes its report. The exit code."""
     name = chosen.name if chosen else "resumed"
-    started = f"{re.sub('[^A-Za-z0-9_.-]+', '_', name)}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
-        folder = resume or output or paths.results_dir(started)
+        folder = asked.resume or output or paths.results_dir(f"{_plain(name)}-{datetime.now():%Y%m%d-%H%M%S}")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         stop(f"cannot write results: {reason}")
-    options = runner.Options(filter=filter, jobs=jobs, repeat=repeat, seed=seed, output=None if resume else folder,
-                             resume=resume, launcher=launcher, isolation=isolation.value if isolation else None,
-                             timeout_scale=timeout_scale, strict=strict, fault=fault, stop_at_first=stop_at_first)
+    options = replace(asked, output=None if asked.resume else folder)
     console = _console(sys.stdout if format is RunFormat.text else sys.stderr)
     show = Show(console)
+    if several:
+        show.line(f"-- {name}")
     results = Results()
     checks: list[Check] = []
     job = runner.Run(built, chosen, options, on_stderr=show.line)
@@ -164,11 +199,11 @@ def run(
     if format is RunFormat.failures:
         for entry in results.entries():
             if entry.unexpected:
-                print(entry.name)
+                print(f"{name} {entry.name}" if several else entry.name)
     show.summary(results)
     if results.run or results.scenarios:
         show.line(f"report: {write_views(results, folder)}")
-    raise typer.Exit(job.code)
+    return job.code
 
 
 @app.command()

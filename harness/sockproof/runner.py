@@ -61,6 +61,8 @@ class Run:
         target: list[str] = []
         if self.target is not None:
             target = self.target.runner_arguments()
+            if self.target.isolation is not None and self.options.isolation is None:
+                target += ["--isolation", self.target.isolation]
             if self.target.launcher_mode == "run":  # once, around the whole run: the runner does not see it
                 around = shlex.split(self.target.launcher)
         return [*around, str(self.build.runner), "--battery", str(self.build.battery), *target, *self.options.arguments(),

@@ -10,7 +10,8 @@ from sockproof import paths
 
 DEFAULT_TARGET = "linux"
 DEFAULT_PROFILE = "linux"
-PROVIDERS = ("posix", "lib")  # those that need no file: PROVIDER or PROVIDER:ARG
+PROVIDERS = ("posix", "lib", "reference")  # those that need no file: PROVIDER or PROVIDER:ARG
+REFERENCE_PROFILES = ("posix", "linux", "winsock", "winsock-spi")
 
 
 class UnknownTarget(Exception):
@@ -27,6 +28,7 @@ class Target:
     text: str = ""
     launcher: str = ""
     launcher_mode: str = "scenario"
+    isolation: str | None = None  # what the runner is told unless the user says otherwise
     file: Path | None = None
     deviations: list[dict[str, Any]] = field(default_factory=list)
 
@@ -72,9 +74,27 @@ def resolve(text: str, profile: str | None = None) -> Target:
     if provider in PROVIDERS and (argument or not colon):
         if provider == "lib" and not argument:
             raise UnknownTarget("lib wants a library: lib:./libmystack.so")
+        if provider == "reference":
+            return _reference(argument or profile or DEFAULT_PROFILE)
         return Target(name=text, provider=text, profile=profile or DEFAULT_PROFILE)
     names = ", ".join(target.name for target in known())
-    raise UnknownTarget(f"no target '{text}'. Targets: {names}. Also: a target's file.toml, or a provider: posix, lib:FILE.so")
+    raise UnknownTarget(f"no target '{text}'. Targets: {names}. Also: a target's file.toml, or a provider: posix, lib:FILE.so, "
+                        "reference, reference:PROFILE")
+
+
+def _reference(argument: str) -> Target:
+    if argument not in REFERENCE_PROFILES:
+        raise UnknownTarget(f"the reference provider has no profile '{argument}'; there are: {' '.join(REFERENCE_PROFILES)}")
+    # Its network is its own: namespaces would cost time and change nothing.
+    return Target(name=f"reference:{argument}", provider=f"reference:{argument}", profile=argument, isolation="none",
+                  text=f"The reference provider as {argument} asks")
+
+
+def resolve_all(text: str, profile: str | None = None) -> list[Target]:
+    """The targets that TARGET means to `run`: `reference` alone is every profile of it."""
+    if text == "reference" and profile is None:
+        return [_reference(name) for name in REFERENCE_PROFILES]
+    return [resolve(text, profile)]
 
 
 def lineage(profile: str) -> list[str]:
