@@ -32,6 +32,7 @@ class TcpListener {
     Packet syn;              // of one that waits for its answer
   };
   const Request* Head() const { return queue_.empty() ? nullptr : &queue_.front(); }
+  const Request* Newest() const { return queue_.empty() ? nullptr : &queue_.back(); }
   // Takes the head off the queue as a connection. A SYN that waited is answered now with `callee_data`, and completes later.
   std::shared_ptr<TcpConnection> Accept(const std::vector<uint8_t>& callee_data = {});
   void Reject(const std::vector<uint8_t>& callee_data = {});  // RST to the client, off the queue
