@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn, Optional
 
 import typer
-from reports import html, junit
+from reports import html, junit, kill
 from reports.records import Check, Results, Scenario, load
 from rich.console import Console
 from rich.markup import escape
@@ -25,6 +25,7 @@ from sockproof import owntests, paths, runner, targets
 from sockproof.show import Show
 
 app = typer.Typer(name="sockproof", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+                  pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]},
                   help="A conformance test suite for socket implementations: listen, connect, accept and the data behind them.")
 
@@ -260,40 +261,53 @@ def test() -> None:
 
 
 @app.command()
-def mutants(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run"),
+def mutants(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run; reference is every profile of it"),
             fault: Optional[list[str]] = typer.Option(None, "--fault", help="Only this one (may be given several times)"),
             jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Faults that are tried at once (default: the cores)"),
             full: bool = typer.Option(False, "--full", help="Every fault against every scenario, instead of up to the first kill"),
+            output: Optional[Path] = _option("--output", "-o", says="Folder for kill-TARGET.json and kill-TARGET.html"),
             profile: Optional[str] = _option("--profile", says="For PROVIDER[:ARG]: the documents it answers to"),
-            format: ListFormat = typer.Option(ListFormat.text, "--format", help="text, or json: one array")) -> None:
+            format: ListFormat = typer.Option(ListFormat.text, "--format", help="text, or json: an array for each target")) -> None:
     """The kill matrix: puts one seeded fault after the other into TARGET, and says which scenarios notice.
 
     Exit code: 0 when every fault that applies is killed by a scenario that declares what it breaks, 1 otherwise, 3 if none
     applies."""
-    chosen = _target(target, profile)
+    chosen = _targets(target, profile)
     built = _build()
-    applies = teeth.faults(built, chosen.provider, chosen.profile)
-    if fault:
-        unknown = sorted(set(fault) - {each.name for each in applies})
-        if unknown:
-            stop(f"no such fault, or none for profile {chosen.profile}: {' '.join(unknown)}; see ./sockproof list faults")
-        applies = [each for each in applies if each.name in fault]
-    if not applies:
-        stop(f"no fault applies to profile {chosen.profile}", runner.NOTHING_RAN)
+    folder = output or paths.results_dir(f"mutants-{_plain(target)}-{datetime.now():%Y%m%d-%H%M%S}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        stop(f"cannot write results: {reason}")
+    rows = [row for each in chosen for row in _kill(built, each, fault or [], jobs, full, folder, format)]
+    if not rows:
+        stop(f"no fault {'of these ' if fault else ''}applies to {target}; see ./sockproof list faults", runner.NOTHING_RAN)
+    raise typer.Exit(runner.AS_EXPECTED if all(row.verdict in ("killed", "not_supported") for row in rows) else runner.UNEXPECTED)
+
+
+def _kill(built: build.Build, target: targets.Target, wanted: list[str], jobs: Optional[int], full: bool, folder: Path,
+          format: ListFormat) -> list[teeth.Row]:
+    """The matrix of one target: tried, shown, written."""
+    applies = [each for each in teeth.faults(built, target.provider, target.profile) if not wanted or each.name in wanted]
     console = _console(sys.stderr)
     started = datetime.now()
-    rows = teeth.matrix(built, chosen, applies, jobs, full, lambda row: console.print(f"{row.verdict:13} {row.fault.name}"))
+    rows = teeth.matrix(built, target, applies, jobs, full, lambda row: console.print(f"{row.verdict:13} {row.fault.name}"))
     rows.sort(key=lambda row: (teeth.ORDER.index(row.verdict), row.fault.name))
+    table = [teeth.as_json(row) for row in rows]
     if format is ListFormat.json:
-        print(json.dumps([teeth.as_json(row) for row in rows], indent=1))
+        print(json.dumps(table, indent=1))
     else:
         for row in rows:
             print(f"{row.verdict:13} {row.fault.name}: {', '.join(row.killers or row.others or row.missing) or 'nothing noticed'}")
         counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in teeth.ORDER}
         took = (datetime.now() - started).total_seconds()
-        print(f"{len(rows)} faults on {chosen.name} in {took:.0f} s: "
+        print(f"{len(rows)} faults on {target.name} in {took:.0f} s: "
               + ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n))
-    raise typer.Exit(runner.AS_EXPECTED if all(row.verdict in ("killed", "not_supported") for row in rows) else runner.UNEXPECTED)
+    page = folder / f"kill-{_plain(target.name)}.html"
+    page.with_suffix(".json").write_text(json.dumps(table, indent=1), encoding="utf-8")
+    kill.write(target.name, table, teeth.unbroken(built, target, rows), full, page)
+    console.print(f"report: {page}", soft_wrap=True)
+    return rows
 
 
 @app.command()

@@ -38,6 +38,7 @@ class Row:
     killers: list[str] = field(default_factory=list)  # scenarios that declare what it breaks, and noticed
     others: list[str] = field(default_factory=list)  # scenarios that noticed as well
     missing: list[str] = field(default_factory=list)  # scenarios that would have, but need what the target does not have
+    broken: set[str] = field(default_factory=set)  # requirements of which a check failed
     harness_failed: bool = False
 
     @property
@@ -70,6 +71,17 @@ def _run(build: Build, target: Target, options: runner.Options, say: Callable[[s
     return results, job.code
 
 
+def _broken(results: Results) -> set[str]:
+    return {check.requirement for check in results.checks if check.verdict == "failed"}
+
+
+def unbroken(build: Build, target: Target, rows: Iterable[Row]) -> list[Json]:
+    """The MUST requirements that none of the faults broke, and that have a scenario."""
+    broken = {requirement for row in rows for requirement in row.broken}
+    return [entry for entry in runner.listing(build, "requirements", target.provider, target.profile)
+            if entry["level"] == "MUST" and entry["id"] not in broken and not entry["needs"]]
+
+
 def _try(build: Build, target: Target, fault: Fault, scenarios: list[Json], full: bool) -> Row:
     row = Row(fault)
     names = about(fault, scenarios)
@@ -78,6 +90,7 @@ def _try(build: Build, target: Target, fault: Fault, scenarios: list[Json], full
         options = runner.Options(filter=":".join(names), fault=fault.name, jobs=1, stop_at_first=not full)
         results, code = _run(build, target, options, said.append)
         row.harness_failed = code == runner.HARNESS_FAILED and not any(each.unexpected for each in results.scenarios)
+        row.broken |= _broken(results)
         row.killers = sorted({each.name for each in results.scenarios if each.unexpected})
         row.missing = sorted({each.name for each in results.scenarios if each.verdict == "not_supported"})
     if full or not row.killers:
@@ -85,6 +98,7 @@ def _try(build: Build, target: Target, fault: Fault, scenarios: list[Json], full
         options = runner.Options(filter=":".join(rest), fault=fault.name, jobs=1, stop_at_first=not full)
         if rest and (full or not row.missing):
             results, _ = _run(build, target, options, said.append)
+            row.broken |= _broken(results)
             row.others = sorted({each.name for each in results.scenarios if each.unexpected})
     return row
 
@@ -108,4 +122,5 @@ def matrix(build: Build, target: Target, chosen: list[Fault], jobs: int | None, 
 def as_json(row: Row) -> Json:
     """One row of the matrix."""
     return {"fault": row.fault.name, "text": row.fault.text, "requirements": list(row.fault.requirements), "model": row.fault.model,
-            "verdict": row.verdict, "killers": row.killers, "others": row.others, "missing": row.missing}
+            "verdict": row.verdict, "killers": row.killers, "others": row.others, "missing": row.missing,
+            "broken": sorted(row.broken)}
