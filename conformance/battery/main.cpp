@@ -26,6 +26,7 @@
 #include "faulty/registry.h"
 
 extern "C" const struct sp_provider* sockproof_posix_provider(void);
+extern "C" const struct sp_provider* sockproof_reference_provider(void);
 
 #ifndef SOCKPROOF_BUILD_TYPE
 #define SOCKPROOF_BUILD_TYPE ""
@@ -153,10 +154,11 @@ int Main(int argc, char** argv) {
   uint64_t seed = 0;
   bool info = false, agent = false, selftest = false;
   int agent_in = -1, agent_out = -1, serve = -1;
-  app.add_option("--provider", provider, "PROVIDER[:ARG]: posix, lib:PATH for a shared library, or faulty:FAULT:PROVIDER[:ARG]");
+  app.add_option("--provider", provider,
+                 "PROVIDER[:ARG]: posix, reference[:PROFILE], lib:PATH for a shared library, or faulty:FAULT:PROVIDER[:ARG]");
   app.add_option("--profile", profile, "the documents that it answers to");
   app.add_option("--list", list, "print 'scenarios', 'requirements' or 'faults' as JSON and leave");
-  app.add_option("--seed", seed, "for what the provider draws by lot");
+  app.add_option("--seed", seed, "for what the provider draws by lot")->envname("SOCKPROOF_SEED");
   app.add_flag("--info", info, "print what this program and its provider are, as JSON, and leave");
   app.add_flag("--selftest", selftest, "with the scenarios that measure the harness itself");
   app.add_flag("--agent", agent, "internal: serve another process of a scenario");
@@ -195,8 +197,9 @@ int Main(int argc, char** argv) {
   InstallFatalHandlers();
   Trace::Get().Open(agent);
   std::string why;
-  if (!host.Open(provider, {{"posix", sockproof_posix_provider}, {"linux", sockproof_posix_provider}}, &why, PutFault))
-    return Fail(why);
+  const std::vector<Host::Builtin> builtin = {
+      {"posix", sockproof_posix_provider}, {"linux", sockproof_posix_provider}, {"reference", sockproof_reference_provider}};
+  if (!host.Open(provider, builtin, &why, PutFault, seed)) return Fail(why);
   if (agent) return ServeAgent(agent_in, agent_out);
   if (info) {
     // On a line of its own, whatever the provider has printed.
@@ -204,8 +207,6 @@ int Main(int argc, char** argv) {
     host.Close();
     return 0;
   }
-  if (host.scheduler.seed != nullptr) host.scheduler.seed(host.self(), seed);
-  if (host.scheduler.attach != nullptr) host.scheduler.attach(host.self(), "scenario");
 
   // The records say everything that the printed progress would.
   if (std::getenv("SOCKPROOF_RUNNER") != nullptr) {

@@ -45,7 +45,7 @@ Host& Host::Get() {
   return host;
 }
 
-bool Host::Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why, PutFault put_fault) {
+bool Host::Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why, PutFault put_fault, uint64_t seed) {
   spec_ = std::string(spec);
   constexpr std::string_view kFaulty = "faulty:";
   std::string fault;
@@ -107,6 +107,8 @@ bool Host::Open(std::string_view spec, const std::vector<Builtin>& builtin, std:
   Copy(table_->limits, &limits);
   Copy(table_->counters, &counters);
   virtual_clock_ = clock.is_virtual != nullptr && clock.is_virtual(self_) != 0;
+  if (scheduler.seed != nullptr) scheduler.seed(self_, seed);
+  if (scheduler.attach != nullptr) scheduler.attach(self_, "scenario");
   return true;
 }
 

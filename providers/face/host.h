@@ -49,14 +49,16 @@ class Host final : public Caller {
  public:
   static Host& Get();
 
-  // `spec` is PROVIDER[:ARG]; `builtin` are the providers that this program holds. False with a reason for people.
+  // `spec` is PROVIDER[:ARG]; `builtin` are the providers that this program holds; `seed` is for what a provider with a
+  // scheduler draws by lot. The calling thread is attached to such a scheduler. False with a reason for people.
   struct Builtin {
     const char* name;
     sp_provider_function get;
   };
   // `faulty:FAULT:PROVIDER[:ARG]` opens the provider and hands it to `put_fault`, which changes its table; false: no such fault.
   using PutFault = bool (*)(const std::string& fault, sp_provider* table, void* self);
-  bool Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why, PutFault put_fault = nullptr);
+  bool Open(std::string_view spec, const std::vector<Builtin>& builtin, std::string* why, PutFault put_fault = nullptr,
+            uint64_t seed = 0);
   void Close();
   void SetReporter(Reporter* reporter) { reporter_ = reporter; }
   Reporter& reporter() { return *reporter_; }
@@ -89,7 +91,7 @@ class Host final : public Caller {
 
   int64_t Now() const;
   bool HasVirtualClock() const { return virtual_clock_; }
-  void SleepVirtual(Nanoseconds span);
+  void SleepVirtual(Nanoseconds span);  // nothing without a virtual clock
 
  private:
   const sp_provider* table_ = nullptr;

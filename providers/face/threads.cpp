@@ -14,20 +14,30 @@ struct ReadyCall {
   static int32_t Ask(void* context) { return (*static_cast<const std::function<bool()>*>(context))() ? 1 : 0; }
 };
 
+bool Scheduled() { return Host::Get().HasVirtualClock() && Host::Get().scheduler.wait_until != nullptr; }
+
+// Waits for a state of this program alone: the provider's scheduler asks `ready` itself, so it must not call the provider.
+bool WaitInScheduler(const std::function<bool()>& ready, Nanoseconds limit, const char* what) {
+  Host& host = Host::Get();
+  return host.scheduler.wait_until(host.self(), ReadyCall::Ask, const_cast<std::function<bool()>*>(&ready), limit.count(),
+                                   what) == SP_OK;
+}
+
 }  // namespace
 
-bool WaitUntil(const std::function<bool()>& ready, Nanoseconds limit, const char* what) {
-  Host& host = Host::Get();
-  if (host.HasVirtualClock() && host.scheduler.wait_until != nullptr) {
-    return host.scheduler.wait_until(host.self(), ReadyCall::Ask, const_cast<std::function<bool()>*>(&ready), limit.count(),
-                                     what) == SP_OK;
-  }
-  const int64_t end = HostNow() + limit.count();
+bool WaitUntil(const std::function<bool()>& ready, Nanoseconds limit, const char*) {
+  const bool scheduled = Scheduled();
+  const auto now = [scheduled] { return scheduled ? Now() : HostNow(); };
+  const int64_t end = now() + limit.count();
   // The first looks come fast, as what is waited for mostly comes at once; then they cost next to nothing.
   for (int64_t pause = 50'000;; pause = std::min<int64_t>(pause * 2, 2'000'000)) {
     if (ready()) return true;
-    if (HostNow() >= end) return ready();
-    std::this_thread::sleep_for(Nanoseconds(pause));
+    if (now() >= end) return ready();
+    if (scheduled) {
+      Host::Get().SleepVirtual(Nanoseconds(pause));
+    } else {
+      std::this_thread::sleep_for(Nanoseconds(pause));
+    }
   }
 }
 
@@ -38,20 +48,25 @@ Worker::Worker(std::string name, std::function<void()> body) : state_(std::make_
   state_->index = next_index++;
   state_->started = Now();
   ++running;
+  Host& host = Host::Get();
+  if (host.scheduler.expect != nullptr) host.scheduler.expect(host.self());
   // The shared state outlives a Worker that is given up while its thread is still blocked.
   thread_ = std::thread([state = state_, body = std::move(body)]() mutable {
     Host& host = Host::Get();
-    SetThreadIndex(state->index);
     if (host.scheduler.attach != nullptr) host.scheduler.attach(host.self(), state->name.c_str());
+    SetThreadIndex(state->index);
     if (host.threads.current != nullptr) state->token = host.threads.current(host.self());
     body();
     state->ended = Now();
     body = nullptr;  // what it holds, an accepted socket perhaps, is given up before anybody hears of the end
+    {
+      const std::lock_guard<std::mutex> lock(state->mutex);
+      state->done = true;
+      --running;
+      state->changed.notify_all();
+    }
+    // Last: whoever is chosen now, and asks, finds this thread done.
     if (host.scheduler.detach != nullptr) host.scheduler.detach(host.self());
-    const std::lock_guard<std::mutex> lock(state->mutex);
-    state->done = true;
-    --running;
-    state->changed.notify_all();
   });
 }
 
@@ -69,9 +84,7 @@ bool Worker::Done() const {
 }
 
 bool Worker::WaitDone(Nanoseconds limit) {
-  if (Host::Get().HasVirtualClock()) {
-    return WaitUntil([this] { return Done(); }, limit, state_->name.c_str());
-  }
+  if (Scheduled()) return WaitInScheduler([this] { return Done(); }, limit, state_->name.c_str());
   std::unique_lock<std::mutex> lock(state_->mutex);
   return state_->changed.wait_for(lock, limit, [this] { return state_->done; });
 }
@@ -112,17 +125,18 @@ void Latch::Open() {
 }
 
 void Latch::Wait() {
-  if (Host::Get().HasVirtualClock()) {
-    WaitUntil(
-        [this] {
-          const std::lock_guard<std::mutex> lock(mutex_);
-          return open_;
-        },
-        Patience(), "a latch");
-    return;
+  bool open = false;
+  if (Scheduled()) {
+    const auto is_open = [this] {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      return open_;
+    };
+    open = WaitInScheduler(is_open, Patience(), "a latch");
+  } else {
+    std::unique_lock<std::mutex> lock(mutex_);
+    open = changed_.wait_for(lock, Patience(), [this] { return open_; });
   }
-  std::unique_lock<std::mutex> lock(mutex_);
-  if (!changed_.wait_for(lock, Patience(), [this] { return open_; })) {
+  if (!open) {
     Host::Get().reporter().StepFailed(SOCKPROOF_HERE, "a latch was never opened", Outcome(OutcomeName{"still_blocked"}));
   }
 }

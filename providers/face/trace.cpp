@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "face/host.h"
 #include "face/time.h"
 
 namespace sockproof {
@@ -82,7 +83,8 @@ void Trace::Note(std::string_view text) { Append(header_ != nullptr ? ++header_-
 
 void Trace::Append(uint64_t operation, char mark, std::string_view text) {
   if (header_ == nullptr) return;
-  const int64_t now = HostNow() - header_->started_ns;
+  // A virtual clock's own times: runs of one seed then have the same trace.
+  const int64_t now = Host::Get().HasVirtualClock() ? Now() : HostNow() - header_->started_ns;
   const std::string line = fmt::format("{:06} {:.6f} p{} t{} {} {}\n", operation, static_cast<double>(now) * 1e-9, getpid(),
                                        ThreadIndex(), mark, text);
   if (line.size() > kCapacity) return;

@@ -57,14 +57,15 @@ void Scheduler::Detach() {
 }
 
 void Scheduler::Expect() {
-  const Lock lock(mutex_);
+  Lock lock(mutex_);
+  arrived_.wait(lock, [this] { return expected_ == 0; });
   ++expected_;
 }
 
 bool Scheduler::Blocked(int64_t thread) const {
   const Lock lock(mutex_);
   const auto found = threads_.find(thread);
-  return found != threads_.end() && !CanRun(*found->second);
+  return found != threads_.end() && found->second->in_call && !CanRun(*found->second);
 }
 
 void Scheduler::Yield() {
@@ -77,18 +78,21 @@ void Scheduler::Yield() {
   AwaitBaton(self, &lock);
 }
 
-Scheduler::Woken Scheduler::WaitUntil(const std::function<bool()>& ready, int64_t deadline, std::string what) {
+Scheduler::Woken Scheduler::WaitUntil(const std::function<bool()>& ready, int64_t deadline, std::string what, bool in_call) {
   RunDue();
   if (ready()) return Woken::kReady;
   if (deadline <= now_) return Woken::kTimedOut;
   Thread* self = Self();
+  if (self == nullptr) return Woken::kDeadlock;  // nobody could pass the baton back
   Lock lock(mutex_);
   self->ready = &ready;
   self->deadline = deadline;
   self->what = std::move(what);
+  self->in_call = in_call;
   self->has_baton = false;
   PassOn(&lock);
   AwaitBaton(self, &lock);
+  self->in_call = false;
   self->ready = nullptr;
   self->deadline = kNever;
   const bool stuck = self->stuck;

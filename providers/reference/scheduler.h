@@ -37,11 +37,12 @@ class Scheduler {
   void Detach();
   bool Attached() const;
   // A thread is about to be made that will attach itself: until it has, nobody else is chosen and time stands still. Without
-  // this, whether a new thread takes part in the next choice would be a race.
+  // this, whether a new thread takes part in the next choice would be a race. Waits until one that was announced before has
+  // come, so that two of them do not race for their numbers either.
   void Expect();
   // Names the calling thread; 0 for one that is not attached.
   int64_t Current() const;
-  // Whether that thread waits, and what it waits for has not come.
+  // Whether that thread waits in a call, and what it waits for has not come.
   bool Blocked(int64_t thread) const;
   // A point at which another thread that can run may go first.
   void Yield();
@@ -49,8 +50,8 @@ class Scheduler {
   enum class Woken { kReady, kTimedOut, kDeadlock };
   // Gives the baton up until `ready` holds (kReady) or the clock reaches `deadline` (absolute; kNever for none). kDeadlock: no
   // thread can run, and no event is left that could change that; standard error says who waits for what. `ready` is asked by
-  // other threads while they hold the baton; it must change nothing.
-  Woken WaitUntil(const std::function<bool()>& ready, int64_t deadline, std::string what);
+  // other threads while they hold the baton; it must change nothing. `in_call`: it counts as blocked meanwhile.
+  Woken WaitUntil(const std::function<bool()>& ready, int64_t deadline, std::string what, bool in_call = false);
 
   // ---- Time
   int64_t Now() const { return now_; }
@@ -77,6 +78,7 @@ class Scheduler {
     int64_t deadline = kNever;
     std::string what;
     bool has_baton = false;
+    bool in_call = false;
     bool stuck = false;  // woken because nothing could ever wake it
     std::condition_variable_any wake;
   };

@@ -1,15 +1,19 @@
-// A socket of the reference provider: what all kinds have in common. Handles (handle_table.h) refer to it; the last one that
-// goes closes it. Kinds: StreamSocket (TCP and the protocol with connect data), DatagramSocket (UDP), LocalSocket (AF_UNIX).
+// A socket of the reference provider: what all kinds have in common. Kinds: StreamSocket (TCP and the protocol with connect
+// data), DatagramSocket (UDP), LocalSocket (AF_UNIX).
 //
-// Calls return an enum sp_error. They block where the socket is blocking, through Stack::Block. Arguments have been checked for
-// what no kind of socket need know (pointers, address lengths, the handle) before they get here.
+// Calls return an enum sp_error. They block where the socket is blocking, through Await. Arguments have been checked for what no
+// kind of socket need know (pointers, the handle) before they get here; lengths of addresses are looked at by the kind.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <string>
+#include <optional>
 #include <vector>
 
+#include "reference/address.h"
+#include "reference/file.h"
+#include "reference/options.h"
 #include "reference/packet.h"
 #include "reference/scheduler.h"
 #include "sockproof/provider.h"
@@ -21,79 +25,83 @@ class Socket;
 
 // What a transfer is asked for and what came of it, with the buffers already laid out as one.
 struct SendRequest {
-  std::vector<uint8_t> bytes;
-  uint32_t flags = 0;               // enum sp_message_flags
-  const sp_address* to = nullptr;
-  std::vector<std::shared_ptr<Socket>> handles;  // SCM_RIGHTS
-  bool nonblocking = false;         // of the handle or the flag
-  std::size_t taken = 0;            // out
+  std::vector<uint8_t> bytes;      // up to the first buffer that cannot be read
+  bool faults = false;             // there was one
+  uint32_t flags = 0;              // enum sp_message_flags
+  std::optional<AddressArgument> to;
+  std::vector<Hold> handles;       // SCM_RIGHTS
+  bool nonblocking = false;        // of the handle or the flag
+  std::size_t taken = 0;           // out
 };
 struct RecvRequest {
-  std::size_t room = 0;
+  std::size_t room = 0;            // up to the first buffer that cannot be written
+  bool faults = false;
   uint32_t flags = 0;
   bool nonblocking = false;
-  std::vector<uint8_t> bytes;       // out; datagrams: the whole one as far as it fits
-  std::size_t full_length = 0;      // out: of the datagram, before it was cut
+  bool wants_handles = false;      // ancillary data has a place to go
+  std::vector<uint8_t> bytes;      // out
+  std::size_t full_length = 0;     // out: of the datagram, before it was cut; a stream: of `bytes`
   uint32_t flags_out = 0;
-  bool has_from = false;
-  sp_address from{};
-  std::vector<std::shared_ptr<Socket>> handles;
+  std::optional<sp_address> from;  // none: the protocol gives none (a connected stream)
+  std::vector<Hold> handles;
 };
 struct AcceptRequest {
   bool nonblocking = false;
-  const sp_accept_args* args = nullptr;  // condition function and its context
-  std::shared_ptr<Socket> accepted;      // out
-  bool has_peer = false;                 // out: as accept reports it (some profiles: after a rejection too)
-  sp_address peer{};
+  sp_accept_args* args = nullptr;    // condition function and its context
+  std::shared_ptr<Socket> accepted;  // out
+  sp_address peer{};                 // out
+};
+struct ConnectRequest {
+  AddressArgument to;
+  bool nonblocking = false;
+  sp_connect_args* args = nullptr;  // user data
 };
 
-// Who is told when something about a socket changes: watchers with edges, event objects. `fresh` are enum sp_events bits that
-// came anew (data arrived, though there was some already).
-class Observer {
+class Socket : public File {
  public:
-  virtual ~Observer() = default;
-  virtual void Changed(Socket* socket, uint32_t fresh) = 0;
-};
+  Socket(Stack* stack, int32_t family, int32_t type);
 
-class Socket : public std::enable_shared_from_this<Socket> {
- public:
-  Socket(Stack* stack, int32_t family, int32_t type) : stack_(stack), family_(family), type_(type) {}
-  virtual ~Socket() = default;
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-
-  virtual int32_t Bind(const sp_address& address) = 0;
+  virtual int32_t Bind(const AddressArgument& address) = 0;
   virtual int32_t Listen(int32_t backlog) = 0;
-  virtual int32_t Connect(const sp_address& address, bool nonblocking, sp_connect_args* args) = 0;
+  virtual int32_t Connect(ConnectRequest* request) = 0;
   virtual int32_t Accept(AcceptRequest* request) = 0;
   virtual int32_t Send(SendRequest* request) = 0;
   virtual int32_t Recv(RecvRequest* request) = 0;
   virtual int32_t Shutdown(int32_t how) = 0;
-  // Of the last handle. A stream that lingers blocks here. The handle is gone whatever comes back.
-  virtual int32_t Close(bool nonblocking) = 0;
-  virtual int32_t GetOption(sp_option_args* args) = 0;
-  virtual int32_t SetOption(const sp_option_args& args) = 0;
-  virtual int32_t Ioctl(sp_ioctl_args* args, int64_t* value) = 0;
+  virtual int32_t Ioctl(int32_t request, int64_t* value) = 0;
   virtual int32_t LocalName(sp_address* name) const = 0;
   virtual int32_t PeerName(sp_address* name) const = 0;
-  // What poll would say, all of it: enum sp_events (IN OUT PRI ERR HUP RDHUP RDNORM RDBAND WRNORM WRBAND).
-  virtual uint32_t Ready() const = 0;
+  virtual bool Listening() const { return false; }
+  virtual int32_t TakeError();
+  // Everything that arrives from the network for it is lost from now on.
+  virtual int32_t Silence(bool on);
+
+  // Options as the kind has them; what all kinds have is in options.cpp. SP_ENOPROTOOPT if it has no such option.
+  virtual int32_t ReadOption(int32_t option, OptionValue* value) const;
+  virtual int32_t WriteOption(int32_t option, const OptionValue& value);
 
   int32_t family() const { return family_; }
   int32_t type() const { return type_; }
-  bool nonblocking() const { return nonblocking_; }
-  void SetNonblocking(bool on) { nonblocking_ = on; }
+  virtual int32_t protocol() const { return 0; }
+  // Over which levels it has options.
+  virtual bool HasLevel(OptionLevel level) const = 0;
+  // What it says to one that it does not have.
+  virtual int32_t MissingLevel() const { return SP_ENOPROTOOPT; }
+  bool short_is_fault() const;  // the profile's answer to buffers that are too short
+  Options& options() { return options_; }
+  const Options& options() const { return options_; }
 
-  void AddObserver(Observer* observer);
-  void RemoveObserver(Observer* observer);
+  // Waits until `ready`, or as long as `limit` says (nanoseconds, negative for ever; then `late`), or until the handle was
+  // closed in a profile where that ends calls. Nothing is waited for if `nonblocking`: then it is SP_EAGAIN at once.
+  int32_t Await(const std::function<bool()>& ready, bool nonblocking, int64_t limit, int32_t late, const char* what) const;
+  int64_t ReceiveLimit() const { return options_.Limit(SP_SO_RCVTIMEO); }
+  int64_t SendLimit() const { return options_.Limit(SP_SO_SNDTIMEO); }
 
  protected:
-  void Tell(uint32_t fresh);  // every observer
-
   Stack* stack_;
   int32_t family_, type_;
-  bool nonblocking_ = false;
-  std::vector<Observer*> observers_;
+  Options options_;
+  int32_t error_ = SP_OK;  // pending: SO_ERROR
 };
 
 }  // namespace sockproof::reference

@@ -571,13 +571,16 @@ struct sp_clock_group {
 
 /* With a virtual clock the provider decides which thread runs. Every thread of the suite attaches itself first, detaches
  * last, and waits only in a call of the provider or in wait_until. ready(context) is called with the scheduler's lock held
- * and must not call the provider. wait_until answers SP_OK, SP_ETIMEDOUT, or SP_EDEADLK when nothing can ever run again. */
+ * and must not call the provider. wait_until answers SP_OK, SP_ETIMEDOUT, or SP_EDEADLK when nothing can ever run again.
+ * expect says that a thread is about to be made that will attach itself: until it has, nobody else is chosen and time stands
+ * still, so that whether a new thread takes part in a choice is no race. seed comes before the first attach. */
 struct sp_scheduler_group {
   uint32_t size;
   int32_t (*attach)(void* self, const char* name);
   int32_t (*detach)(void* self);
   int32_t (*wait_until)(void* self, int32_t (*ready)(void* context), void* context, int64_t timeout_ns, const char* what);
   int32_t (*seed)(void* self, uint64_t seed);
+  int32_t (*expect)(void* self);
 };
 
 /* The network between the two ends. */

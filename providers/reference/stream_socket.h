@@ -1,0 +1,96 @@
+// A stream socket over TCP. What the connection does is tcp/'s; here is what socket calls make of it.
+//
+//   stream_calls.cpp    bind, connect, shutdown, close, names, readiness
+//   stream_accept.cpp   listen and accept
+//   stream_data.cpp     send and receive
+//   stream_options.cpp  options
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "reference/ports.h"
+#include "reference/socket.h"
+#include "reference/tcp/tcp.h"
+
+namespace sockproof::reference {
+
+class StreamSocket final : public Socket {
+ public:
+  StreamSocket(Stack* stack, int32_t family);
+  ~StreamSocket() override;
+
+  int32_t Bind(const AddressArgument& address) override;
+  int32_t Listen(int32_t backlog) override;
+  int32_t Connect(ConnectRequest* request) override;
+  int32_t Accept(AcceptRequest* request) override;
+  int32_t Send(SendRequest* request) override;
+  int32_t Recv(RecvRequest* request) override;
+  int32_t Shutdown(int32_t how) override;
+  int32_t Ioctl(int32_t request, int64_t* value) override;
+  int32_t LocalName(sp_address* name) const override;
+  int32_t PeerName(sp_address* name) const override;
+  bool Listening() const override { return listener_ != nullptr; }
+  int32_t TakeError() override;
+  int32_t Silence(bool on) override;
+  int32_t ReadOption(int32_t option, OptionValue* value) const override;
+  int32_t WriteOption(int32_t option, const OptionValue& value) override;
+  int32_t protocol() const override { return 6; }
+  bool HasLevel(OptionLevel level) const override;
+  uint32_t Ready() const override;
+  const char* Kind() const override { return "stream socket"; }
+  void Released() override;
+
+ private:
+  // As the caller sees it: a connect that completed is only known of once somebody asked.
+  enum class State { kUnconnected, kConnecting, kConnected };
+
+  // ---- stream_calls.cpp
+  sp_tcp_state TcpState() const;  // TIME-WAIT is none of the socket's any more: CLOSED
+  bool Handshaking() const;
+  int32_t PendingError() const;
+  int32_t CheckLocal(const sp_address& address) const;
+  int32_t Dissolve();
+  int32_t BeginConnect(const sp_address& to, sp_connect_args* args);
+  int32_t FinishConnect(bool nonblocking, int32_t waiting);
+  void Adopt(std::shared_ptr<TcpConnection> connection);
+  void Abandon();  // the connection, whose port stays taken until TCP has done with it
+  void OnChange(uint32_t change);
+  std::shared_ptr<Binding> NewBinding() const;
+  int32_t AutoBind();
+  void StopListening();
+  void FollowSilence();
+  bool ReadingEnded() const;
+  bool WritingEnded() const;
+  bool Writable() const;
+
+  // ---- stream_accept.cpp
+  std::shared_ptr<StreamSocket> NewAccepted(std::shared_ptr<TcpConnection> connection);
+  void NoteArrivals();
+
+  // ---- stream_data.cpp
+  int32_t ReadyToSend(bool nonblocking, int64_t end);
+  int32_t BrokenPipe(uint32_t flags);
+  int32_t RecvUrgent(RecvRequest* request);
+  int64_t Left(int64_t end) const;
+  int64_t EndOf(int64_t limit) const;
+
+  // ---- stream_options.cpp
+  TcpSettings Settings() const;
+
+  State state_ = State::kUnconnected;
+  std::shared_ptr<Binding> binding_;
+  Endpoint local_;                     // the name, which outlives the binding
+  bool port_named_ = false, address_named_ = false;  // by the caller of bind
+  std::shared_ptr<TcpConnection> connection_;
+  std::shared_ptr<TcpListener> listener_;
+  int32_t backlog_ = 0;
+  bool read_shut_ = false, write_shut_ = false;
+  bool silenced_ = false;
+  // What an accepted socket is to have is what its listener had when the connection was made.
+  std::map<FourTuple, Options> options_at_arrival_;
+  const void* silenced_as_ = nullptr;
+};
+
+}  // namespace sockproof::reference
