@@ -52,7 +52,10 @@ int32_t LengthOf(const sp_address& address) {
 
 std::vector<uint8_t> Layout(const sp_address& address) {
   const uint16_t family = NumberOf(address.family);
-  std::vector<uint8_t> out = {static_cast<uint8_t>(family), static_cast<uint8_t>(family >> 8)};
+  std::vector<uint8_t> out;
+  out.reserve(kLongestAddress);
+  out.push_back(static_cast<uint8_t>(family));
+  out.push_back(static_cast<uint8_t>(family >> 8));
   if (address.family == SP_UNIX) {
     out.insert(out.end(), address.path, address.path + std::min<int>(address.path_length, SP_PATH_MAX));
   } else {

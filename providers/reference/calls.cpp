@@ -124,7 +124,8 @@ int32_t CallAccept(Stack* stack, const Hold& file, sp_accept_args* args, sp_resu
 }
 
 int32_t CallConnect(Stack* stack, const Hold& file, Socket* socket, sp_connect_args* args) {
-  const bool extras = args->caller_data.present != 0 || args->callee_data.present != 0 || args->has_qos != 0 || args->has_group_qos != 0;
+  const bool extras =
+      args->caller_data.present != 0 || args->callee_data.present != 0 || args->has_qos != 0 || args->has_group_qos != 0;
   if (extras || args->extended != 0) return SP_NOT_SUPPORTED;
   ConnectRequest request;
   request.nonblocking = file->nonblocking;
@@ -235,7 +236,8 @@ int32_t OnSocket(Stack* stack, sp_call* call, const Hold& file, sp_result* resul
       return error != SP_OK ? error : socket->Bind(address);
     }
     case SP_OP_LISTEN:
-      if (const int32_t error = socket->type() == SP_DATAGRAM ? static_cast<int32_t>(SP_OK) : stack->TakeBuffer(); error != SP_OK) return error;
+      if (const int32_t error = socket->type() == SP_DATAGRAM ? static_cast<int32_t>(SP_OK) : stack->TakeBuffer(); error != SP_OK)
+        return error;
       return socket->Listen(call->u.listen.backlog);
     case SP_OP_CONNECT:
       return CallConnect(stack, file, socket, &call->u.connect);

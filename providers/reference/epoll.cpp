@@ -32,6 +32,8 @@ struct Epoll::Item final : Observer {
   }
 };
 
+Epoll::Epoll(Stack* stack) : stack_(stack) {}
+
 Epoll::~Epoll() { Epoll::Released(); }
 
 void Epoll::Released() {

@@ -42,9 +42,7 @@ bool HandleTable::Has(const File* file) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const auto& entry) { return entry.second.file.get() == file; });
 }
 
-void HandleTable::LimitTo(int64_t headroom) {
-  limit_ = headroom < 0 ? -1 : static_cast<int64_t>(entries_.size()) + headroom;
-}
+void HandleTable::LimitTo(int64_t headroom) { limit_ = headroom < 0 ? -1 : static_cast<int64_t>(entries_.size()) + headroom; }
 
 void HandleTable::LimitSystemTo(int64_t headroom) {
   system_limit_ = headroom < 0 ? -1 : static_cast<int64_t>(entries_.size()) + headroom;

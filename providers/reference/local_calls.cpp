@@ -23,7 +23,8 @@ int32_t LocalSocket::CheckAddress(const AddressArgument& argument) const {
 // A path ends at its first NUL; an abstract name is as long as the address says.
 std::string LocalSocket::NameIn(const AddressArgument& argument) {
   const std::size_t length = static_cast<std::size_t>(std::max(argument.length - kPathOffset, 0));
-  std::string name(argument.address.path, argument.address.path + std::min<std::size_t>(argument.address.path_length, SP_PATH_MAX));
+  std::string name(argument.address.path,
+                   argument.address.path + std::min<std::size_t>(argument.address.path_length, SP_PATH_MAX));
   name.resize(length, '\0');
   if (!name.empty() && name.front() != '\0') name = name.c_str();
   return name;
@@ -128,7 +129,7 @@ int32_t LocalSocket::Accept(AcceptRequest* request) {
   if (pending_.empty()) return SP_EINVAL;
   std::shared_ptr<LocalSocket> accepted = std::move(pending_.front());
   pending_.pop_front();
-  accepted->options_.InheritFrom(options_, {});  // made by the client's connect, with nothing of the listener's but its name
+  accepted->options_.InheritFrom(options_, stack_->profile().inherited_locally);
   request->peer = ToAddress(accepted->peer_->name_);
   request->accepted = std::move(accepted);
   return SP_OK;
@@ -146,7 +147,7 @@ int32_t LocalSocket::Shutdown(int32_t how) {
     const std::shared_ptr<LocalSocket> peer = peer_;
     peer->Tell(SP_IN | SP_OUT | SP_RDHUP | SP_HUP);
   }
-  return SP_OK;
+  return peer_ != nullptr || Listening() ? static_cast<int32_t>(SP_OK) : stack_->profile().local_shutdown_unconnected;
 }
 
 // This end is gone for the peer.

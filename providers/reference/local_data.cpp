@@ -73,8 +73,7 @@ int32_t LocalSocket::SendStream(SendRequest* request) {
     }
     const auto room = [&] { return broken() || Writable(); };
     const int64_t left = end == kNever ? -1 : std::max<int64_t>(end - stack_->scheduler().Now(), 0);
-    const int32_t error =
-        Await(room, request->nonblocking, left, stack_->profile().send_timeout, "send, until there is room");
+    const int32_t error = Await(room, request->nonblocking, left, stack_->profile().send_timeout, "send, until there is room");
     if (error != SP_OK) return request->taken > 0 ? SP_OK : error;
   }
   return request->taken == 0 && request->faults ? SP_EFAULT : SP_OK;
@@ -126,12 +125,9 @@ int32_t LocalSocket::SendRecord(SendRequest* request) {
       Post(other, std::move(message));
       return SP_OK;
     }
-    const auto again = [&] {
-      return (fits() && !full()) || write_shut_ || error_ != SP_OK || other->dead_ || other->read_shut_;
-    };
+    const auto again = [&] { return (fits() && !full()) || write_shut_ || error_ != SP_OK || other->dead_ || other->read_shut_; };
     const int64_t left = end == kNever ? -1 : std::max<int64_t>(end - stack_->scheduler().Now(), 0);
-    const int32_t error =
-        Await(again, request->nonblocking, left, stack_->profile().send_timeout, "send, until there is room");
+    const int32_t error = Await(again, request->nonblocking, left, stack_->profile().send_timeout, "send, until there is room");
     if (error != SP_OK) return error;
   }
 }
@@ -140,7 +136,7 @@ int32_t LocalSocket::Recv(RecvRequest* request) { return stream() ? RecvStream(r
 
 int32_t LocalSocket::RecvStream(RecvRequest* request) {
   if ((request->flags & SP_MSG_OOB) != 0) return SP_EOPNOTSUPP;
-  if (state_ != State::kEstablished) return SP_EINVAL;
+  if (state_ != State::kEstablished) return stack_->profile().local_unconnected;
   const bool peek = (request->flags & SP_MSG_PEEK) != 0;
   const bool whole = (request->flags & SP_MSG_WAITALL) != 0;
   const auto least = static_cast<std::size_t>(std::max<int64_t>(options_.Integer(SP_SO_RCVLOWAT), 1));
@@ -184,8 +180,7 @@ int32_t LocalSocket::RecvRecord(RecvRequest* request) {
   if ((request->flags & SP_MSG_OOB) != 0) return SP_EOPNOTSUPP;
   if (type_ == SP_SEQPACKET && state_ != State::kEstablished) return SP_ENOTCONN;
   const auto something = [this] { return !received_.empty() || error_ != SP_OK || read_shut_; };
-  const int32_t waited =
-      Await(something, request->nonblocking, ReceiveLimit(), stack_->profile().receive_timeout, "recv");
+  const int32_t waited = Await(something, request->nonblocking, ReceiveLimit(), stack_->profile().receive_timeout, "recv");
   if (waited != SP_OK) return waited;
   if (error_ != SP_OK) return TakeError();
   if (received_.empty()) return request->nonblocking && type_ == SP_DATAGRAM ? SP_EAGAIN : SP_OK;

@@ -40,7 +40,7 @@ int32_t LocalNames::Bind(const std::string& name, LocalSocket* socket) {
   const fs::path directory = path.has_parent_path() ? path.parent_path() : fs::path(".");
   const fs::file_status above = fs::status(directory, code);
   if (above.type() == fs::file_type::not_found) {
-    fs::canonical(directory, code);  // tells a missing directory from one below a file
+    static_cast<void>(fs::canonical(directory, code));  // tells a missing directory from one below a file
     return ErrorOf(code);
   }
   if (above.type() == fs::file_type::none) return ErrorOf(code);

@@ -1,5 +1,5 @@
-// AF_UNIX sockets: streams, sequenced packets and datagrams inside this host. Nothing of them ever is on the network; what one end
-// sends lies in the other's queue, and is charged to the sender until it is taken.
+// AF_UNIX sockets: streams, sequenced packets and datagrams inside this host. Nothing of them ever is on the network; what one
+// end sends lies in the other's queue, and is charged to the sender until it is taken.
 //
 //   local_calls.cpp     bind, listen, connect, accept, shutdown, close, names, readiness
 //   local_data.cpp      send and receive
@@ -46,7 +46,7 @@ class LocalSocket final : public Socket {
     std::vector<uint8_t> bytes;
     std::size_t at = 0;  // of a stream: how far it has been read
     std::vector<Hold> handles;
-    std::string from;    // the sender's name
+    std::string from;  // the sender's name
     std::weak_ptr<LocalSocket> sender;
     std::size_t charge = 0;
     std::size_t left() const { return bytes.size() - at; }

@@ -360,7 +360,8 @@ int32_t SetOption(Socket* socket, const sp_option_args& args) {
     }
     case OptionType::kBytes:
       if (args.kind != SP_POINTER_VALID) return SP_EFAULT;
-      value.bytes.assign(bytes.begin(), bytes.begin() + std::min<std::ptrdiff_t>(length, static_cast<std::ptrdiff_t>(bytes.size())));
+      value.bytes.assign(bytes.begin(),
+                         bytes.begin() + std::min<std::ptrdiff_t>(length, static_cast<std::ptrdiff_t>(bytes.size())));
       break;
     case OptionType::kAddress:
       if (args.kind != SP_POINTER_VALID) return SP_EFAULT;

@@ -22,8 +22,8 @@ struct Binding {
   bool own_family_only = true;     // false: an IPv6 wildcard that takes IPv4 too
   bool reuse_address = false, reuse_port = false, exclusive = false;
   bool listening = false;
-  bool time_wait = false;          // nothing is left of it but the memory of its sequence numbers
-  bool by_connect = false;         // the port was chosen by connect: others may have it towards another end
+  bool time_wait = false;   // nothing is left of it but the memory of its sequence numbers
+  bool by_connect = false;  // the port was chosen by connect: others may have it towards another end
 
   Binding() = default;
   ~Binding();

@@ -7,9 +7,9 @@ namespace sockproof::reference {
 namespace {
 
 const std::set<int32_t> kEverywhere = {
-    SP_CAP_INET,      SP_CAP_INET6, SP_CAP_DUAL_STACK, SP_CAP_UDP,          SP_CAP_SELECT, SP_CAP_THREADS,
-    SP_CAP_CLOCK,     SP_CAP_SCHEDULER, SP_CAP_SILENCE, SP_CAP_BLACK_HOLE,  SP_CAP_IMPAIR, SP_CAP_INJECT,
-    SP_CAP_CAPTURE,   SP_CAP_HANDLE_LIMIT, SP_CAP_KNOBS, SP_CAP_HANDLE_COUNT, SP_CAP_TCP_STATE_SHOWN, SP_CAP_FAULTY_LIMITS,
+    SP_CAP_INET,    SP_CAP_INET6,        SP_CAP_DUAL_STACK, SP_CAP_UDP,          SP_CAP_SELECT,          SP_CAP_THREADS,
+    SP_CAP_CLOCK,   SP_CAP_SCHEDULER,    SP_CAP_SILENCE,    SP_CAP_BLACK_HOLE,   SP_CAP_IMPAIR,          SP_CAP_INJECT,
+    SP_CAP_CAPTURE, SP_CAP_HANDLE_LIMIT, SP_CAP_KNOBS,      SP_CAP_HANDLE_COUNT, SP_CAP_TCP_STATE_SHOWN, SP_CAP_FAULTY_LIMITS,
 };
 
 std::set<int32_t> With(std::set<int32_t> set, std::initializer_list<int32_t> more) {
@@ -20,19 +20,22 @@ std::set<int32_t> With(std::set<int32_t> set, std::initializer_list<int32_t> mor
 Profile Posix() {
   Profile profile;
   profile.name = "posix";
-  profile.capabilities = With(kEverywhere, {SP_CAP_UNIX_STREAM, SP_CAP_UNIX_SEQPACKET, SP_CAP_UNIX_DATAGRAM, SP_CAP_POLL,
-                                            SP_CAP_HANDLE_PASSING});
-  profile.options = {SP_SO_ERROR,     SP_SO_TYPE,     SP_SO_ACCEPTCONN, SP_SO_REUSEADDR, SP_SO_KEEPALIVE, SP_SO_BROADCAST,
-                     SP_SO_DONTROUTE, SP_SO_OOBINLINE, SP_SO_DEBUG,     SP_SO_SNDBUF,    SP_SO_RCVBUF,    SP_SO_LINGER,
-                     SP_TCP_NODELAY,  SP_IPV6_V6ONLY, SP_IPV6_UNICAST_HOPS, SP_SO_RCVTIMEO, SP_SO_SNDTIMEO, SP_SO_RCVLOWAT,
-                     SP_SO_SNDLOWAT,  SP_SO_DOMAIN,   SP_SO_PROTOCOL,
-                     SP_TCP_STATE,    SP_TCP_UNACCEPTED};  // so that scenarios may see what they wait for
-  profile.inherited = {SP_SO_DEBUG,  SP_SO_REUSEADDR, SP_SO_KEEPALIVE, SP_SO_DONTROUTE, SP_SO_BROADCAST, SP_SO_OOBINLINE,
-                       SP_SO_SNDBUF, SP_SO_RCVBUF,    SP_SO_LINGER,    SP_SO_RCVTIMEO,  SP_SO_SNDTIMEO,  SP_SO_RCVLOWAT,
-                       SP_TCP_NODELAY, SP_IPV6_V6ONLY, SP_IPV6_UNICAST_HOPS};
+  profile.capabilities =
+      With(kEverywhere, {SP_CAP_UNIX_STREAM, SP_CAP_UNIX_SEQPACKET, SP_CAP_UNIX_DATAGRAM, SP_CAP_POLL, SP_CAP_HANDLE_PASSING});
+  profile.options = {
+      SP_SO_ERROR,     SP_SO_TYPE,      SP_SO_ACCEPTCONN,     SP_SO_REUSEADDR, SP_SO_KEEPALIVE,  SP_SO_BROADCAST,
+      SP_SO_DONTROUTE, SP_SO_OOBINLINE, SP_SO_DEBUG,          SP_SO_SNDBUF,    SP_SO_RCVBUF,     SP_SO_LINGER,
+      SP_TCP_NODELAY,  SP_IPV6_V6ONLY,  SP_IPV6_UNICAST_HOPS, SP_SO_RCVTIMEO,  SP_SO_SNDTIMEO,   SP_SO_RCVLOWAT,
+      SP_SO_SNDLOWAT,  SP_SO_DOMAIN,    SP_SO_PROTOCOL,       SP_TCP_STATE,    SP_TCP_UNACCEPTED};  // so that scenarios may see
+                                                                                                    // what they wait for
+  profile.inherited = {SP_SO_DEBUG,     SP_SO_REUSEADDR, SP_SO_KEEPALIVE, SP_SO_DONTROUTE, SP_SO_BROADCAST,
+                       SP_SO_OOBINLINE, SP_SO_SNDBUF,    SP_SO_RCVBUF,    SP_SO_LINGER,    SP_SO_RCVTIMEO,
+                       SP_SO_SNDTIMEO,  SP_SO_RCVLOWAT,  SP_TCP_NODELAY,  SP_IPV6_V6ONLY,  SP_IPV6_UNICAST_HOPS};
   profile.backlog.extra = 1;
   profile.backlog.least = 1;
   profile.send_unconnected = SP_ENOTCONN;
+  profile.local_unconnected = SP_ENOTCONN;
+  profile.local_shutdown_unconnected = SP_ENOTCONN;
   return profile;
 }
 
@@ -40,25 +43,56 @@ Profile Linux() {
   Profile profile = Posix();
   profile.name = "linux";
   profile.capabilities = With(profile.capabilities, {SP_CAP_ABSTRACT_NAMES, SP_CAP_EPOLL});
-  for (const int32_t option :
-       {SP_SO_REUSEPORT,       SP_SO_PRIORITY,     SP_SO_MARK,          SP_SO_INCOMING_CPU, SP_SO_PASSCRED,
-        SP_SO_TIMESTAMP,       SP_SO_RXQ_OVFL,     SP_SO_BUSY_POLL,     SP_SO_BINDTODEVICE, SP_IP_TTL,
-        SP_IP_TOS,             SP_IP_RECVERR,      SP_IP_FREEBIND,      SP_IP_TRANSPARENT,  SP_IP_MTU_DISCOVER,
-        SP_IP_BIND_ADDRESS_NO_PORT, SP_IP_ADD_MEMBERSHIP, SP_IP_DROP_MEMBERSHIP, SP_IP_MULTICAST_TTL, SP_IP_MULTICAST_LOOP,
-        SP_IPV6_TCLASS,        SP_IPV6_RECVERR,    SP_IPV6_ADD_MEMBERSHIP, SP_IPV6_DROP_MEMBERSHIP, SP_TCP_CORK,
-        SP_TCP_MAXSEG,         SP_TCP_DEFER_ACCEPT, SP_TCP_SYNCNT,      SP_TCP_LINGER2,     SP_TCP_QUICKACK,
-        SP_TCP_KEEPIDLE,       SP_TCP_KEEPINTVL,   SP_TCP_KEEPCNT,      SP_TCP_USER_TIMEOUT, SP_TCP_WINDOW_CLAMP,
-        SP_TCP_FASTOPEN,       SP_TCP_NOTSENT_LOWAT, SP_TCP_SAVE_SYN,   SP_TCP_INQ,         SP_TCP_CONGESTION}) {
+  for (const int32_t option : {SP_SO_REUSEPORT,
+                               SP_SO_PRIORITY,
+                               SP_SO_MARK,
+                               SP_SO_INCOMING_CPU,
+                               SP_SO_PASSCRED,
+                               SP_SO_TIMESTAMP,
+                               SP_SO_RXQ_OVFL,
+                               SP_SO_BUSY_POLL,
+                               SP_SO_BINDTODEVICE,
+                               SP_IP_TTL,
+                               SP_IP_TOS,
+                               SP_IP_RECVERR,
+                               SP_IP_FREEBIND,
+                               SP_IP_TRANSPARENT,
+                               SP_IP_MTU_DISCOVER,
+                               SP_IP_BIND_ADDRESS_NO_PORT,
+                               SP_IP_ADD_MEMBERSHIP,
+                               SP_IP_DROP_MEMBERSHIP,
+                               SP_IP_MULTICAST_TTL,
+                               SP_IP_MULTICAST_LOOP,
+                               SP_IPV6_TCLASS,
+                               SP_IPV6_RECVERR,
+                               SP_IPV6_ADD_MEMBERSHIP,
+                               SP_IPV6_DROP_MEMBERSHIP,
+                               SP_TCP_CORK,
+                               SP_TCP_MAXSEG,
+                               SP_TCP_DEFER_ACCEPT,
+                               SP_TCP_SYNCNT,
+                               SP_TCP_LINGER2,
+                               SP_TCP_QUICKACK,
+                               SP_TCP_KEEPIDLE,
+                               SP_TCP_KEEPINTVL,
+                               SP_TCP_KEEPCNT,
+                               SP_TCP_USER_TIMEOUT,
+                               SP_TCP_WINDOW_CLAMP,
+                               SP_TCP_FASTOPEN,
+                               SP_TCP_NOTSENT_LOWAT,
+                               SP_TCP_SAVE_SYN,
+                               SP_TCP_INQ,
+                               SP_TCP_CONGESTION}) {
     profile.options.insert(option);
   }
   // Linux copies the whole socket (inet_csk_clone_lock), but for what says what may be done with its address alone.
   profile.inherited = profile.options;
-  for (const int32_t option : {SP_SO_ERROR, SP_SO_ACCEPTCONN, SP_IP_BIND_ADDRESS_NO_PORT, SP_TCP_FASTOPEN, SP_TCP_DEFER_ACCEPT}) {
-    profile.inherited.erase(option);
-  }
-  profile.inherited.insert(SP_TCP_DEFER_ACCEPT);
+  for (const int32_t option : {SP_SO_PRIORITY, SP_TCP_FASTOPEN, SP_TCP_DEFER_ACCEPT}) profile.inherited.erase(option);
+  profile.inherited_locally = {SP_SO_PASSCRED};
   profile.buffers = {212'992, 2, 4'608, 2'304};
   profile.send_unconnected = SP_EPIPE;
+  profile.local_unconnected = SP_EINVAL;
+  profile.local_shutdown_unconnected = SP_OK;
   return profile;
 }
 
@@ -66,16 +100,41 @@ Profile Winsock() {
   Profile profile;
   profile.name = "winsock";
   profile.capabilities = kEverywhere;
-  profile.options = {SP_SO_ERROR,       SP_SO_TYPE,      SP_SO_ACCEPTCONN, SP_SO_REUSEADDR, SP_SO_EXCLUSIVEADDRUSE,
-                     SP_SO_KEEPALIVE,   SP_SO_BROADCAST, SP_SO_DONTROUTE,  SP_SO_OOBINLINE, SP_SO_DEBUG,
-                     SP_SO_SNDBUF,      SP_SO_RCVBUF,    SP_SO_LINGER,     SP_SO_SNDTIMEO,  SP_SO_RCVTIMEO,
-                     SP_SO_CONDITIONAL_ACCEPT, SP_SO_PAUSE_ACCEPT, SP_SO_CONNECT_TIME, SP_SO_UPDATE_ACCEPT_CONTEXT,
-                     SP_SO_UPDATE_CONNECT_CONTEXT, SP_SO_MAX_MSG_SIZE, SP_SO_GROUP_ID, SP_TCP_NODELAY, SP_TCP_KEEPIDLE,
-                     SP_TCP_KEEPINTVL,  SP_TCP_KEEPCNT,  SP_TCP_FASTOPEN,  SP_IPV6_V6ONLY,  SP_TCP_STATE, SP_TCP_UNACCEPTED};
+  profile.options = {SP_SO_ERROR,
+                     SP_SO_TYPE,
+                     SP_SO_ACCEPTCONN,
+                     SP_SO_REUSEADDR,
+                     SP_SO_EXCLUSIVEADDRUSE,
+                     SP_SO_KEEPALIVE,
+                     SP_SO_BROADCAST,
+                     SP_SO_DONTROUTE,
+                     SP_SO_OOBINLINE,
+                     SP_SO_DEBUG,
+                     SP_SO_SNDBUF,
+                     SP_SO_RCVBUF,
+                     SP_SO_LINGER,
+                     SP_SO_SNDTIMEO,
+                     SP_SO_RCVTIMEO,
+                     SP_SO_CONDITIONAL_ACCEPT,
+                     SP_SO_PAUSE_ACCEPT,
+                     SP_SO_CONNECT_TIME,
+                     SP_SO_UPDATE_ACCEPT_CONTEXT,
+                     SP_SO_UPDATE_CONNECT_CONTEXT,
+                     SP_SO_MAX_MSG_SIZE,
+                     SP_SO_GROUP_ID,
+                     SP_TCP_NODELAY,
+                     SP_TCP_KEEPIDLE,
+                     SP_TCP_KEEPINTVL,
+                     SP_TCP_KEEPCNT,
+                     SP_TCP_FASTOPEN,
+                     SP_IPV6_V6ONLY,
+                     SP_TCP_STATE,
+                     SP_TCP_UNACCEPTED};
   profile.initial = {{SP_IPV6_V6ONLY, 1}};
-  profile.inherited = {SP_SO_DEBUG,  SP_SO_REUSEADDR, SP_SO_KEEPALIVE, SP_SO_DONTROUTE, SP_SO_BROADCAST, SP_SO_OOBINLINE,
-                       SP_SO_SNDBUF, SP_SO_RCVBUF,    SP_SO_LINGER,    SP_SO_RCVTIMEO,  SP_SO_SNDTIMEO,  SP_SO_EXCLUSIVEADDRUSE,
-                       SP_TCP_NODELAY, SP_IPV6_V6ONLY, SP_TCP_KEEPIDLE, SP_TCP_KEEPINTVL, SP_TCP_KEEPCNT};
+  profile.inherited = {SP_SO_DEBUG,      SP_SO_REUSEADDR,        SP_SO_KEEPALIVE, SP_SO_DONTROUTE, SP_SO_BROADCAST,
+                       SP_SO_OOBINLINE,  SP_SO_SNDBUF,           SP_SO_RCVBUF,    SP_SO_LINGER,    SP_SO_RCVTIMEO,
+                       SP_SO_SNDTIMEO,   SP_SO_EXCLUSIVEADDRUSE, SP_TCP_NODELAY,  SP_IPV6_V6ONLY,  SP_TCP_KEEPIDLE,
+                       SP_TCP_KEEPINTVL, SP_TCP_KEEPCNT};
   profile.inherits_nonblocking = true;
   profile.tcp.overflow = TcpPolicy::Overflow::kReset;
   profile.tcp.syn_retries = 2;

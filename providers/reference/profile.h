@@ -23,8 +23,8 @@ struct BufferRule {
 
 // What listen's argument means.
 struct BacklogRule {
-  int64_t least = 1;            // as many wait at least
-  int64_t extra = 0;            // and so many more than was asked for
+  int64_t least = 1;  // as many wait at least
+  int64_t extra = 0;  // and so many more than was asked for
   bool negative_is_most = true;
   bool may_ask_for_most = false;  // SOMAXCONN is INT32_MAX
   std::size_t Capacity(int32_t asked, int64_t most) const;
@@ -40,30 +40,33 @@ struct Profile {
   std::set<int32_t> options;            // that it knows
   std::map<int32_t, int64_t> initial;   // values at the start, where they are not everybody's
   std::set<int32_t> inherited;          // options that an accepted socket has from its listener
+  std::set<int32_t> inherited_locally;  // the same of AF_UNIX
   bool inherits_nonblocking = false;
   std::set<int32_t> capabilities;
 
   // ---- Which error
-  int32_t bad_handle = SP_EBADF;                 // of a handle that is not open
-  int32_t path_handle = SP_EBADF;                // of one that only names a file
-  int32_t closed_while_waiting = SP_EBADF;       // of a call whose handle is closed meanwhile, if it ends
-  int32_t no_protocol_number = SP_EINVAL;        // socket with a protocol number that no protocol can have
-  int32_t connecting = SP_EINPROGRESS;           // a connect that does not wait
+  int32_t bad_handle = SP_EBADF;            // of a handle that is not open
+  int32_t path_handle = SP_EBADF;           // of one that only names a file
+  int32_t closed_while_waiting = SP_EBADF;  // of a call whose handle is closed meanwhile, if it ends
+  int32_t no_protocol_number = SP_EINVAL;   // socket with a protocol number that no protocol can have
+  int32_t connecting = SP_EINPROGRESS;      // a connect that does not wait
   int32_t send_unconnected = SP_EPIPE;
+  int32_t local_unconnected = SP_EINVAL;  // a receive on an AF_UNIX stream that is not connected
+  int32_t local_shutdown_unconnected = SP_OK;
   int32_t send_after_shutdown = SP_EPIPE;
-  int32_t recv_after_shutdown = SP_OK;           // SP_OK: the end of the stream
+  int32_t recv_after_shutdown = SP_OK;  // SP_OK: the end of the stream
   int32_t receive_timeout = SP_EAGAIN, send_timeout = SP_EAGAIN;
-  int32_t listen_connected = SP_EINVAL;          // listen on a connected socket
-  int32_t listen_unbound = SP_OK;                // SP_OK: it is bound then
+  int32_t listen_connected = SP_EINVAL;  // listen on a connected socket
+  int32_t listen_unbound = SP_OK;        // SP_OK: it is bound then
   int32_t listen_wrong_type = SP_EOPNOTSUPP;
   int32_t connect_listening = SP_EISCONN;
   int32_t connect_wrong_family = SP_EAFNOSUPPORT;
   int32_t connect_aborted = SP_ECONNABORTED;
-  int32_t datagram_too_long = SP_OK;             // of a receive that cuts one off: SP_OK, it is flagged
-  int32_t datagram_nowhere = SP_EDESTADDRREQ;    // a send without a destination
-  int32_t receive_unbound = SP_OK;               // a receive of a datagram socket without a name
-  bool datagram_shutdown_unconnected = false;    // may be shut down without a peer
-  int32_t port_zero = SP_OK;                     // connect to port 0: SP_OK, it is refused like any other
+  int32_t datagram_too_long = SP_OK;           // of a receive that cuts one off: SP_OK, it is flagged
+  int32_t datagram_nowhere = SP_EDESTADDRREQ;  // a send without a destination
+  int32_t receive_unbound = SP_OK;             // a receive of a datagram socket without a name
+  bool datagram_shutdown_unconnected = false;  // may be shut down without a peer
+  int32_t port_zero = SP_OK;                   // connect to port 0: SP_OK, it is refused like any other
 
   // ---- Habits
   bool address_lengths_are_faults = false;  // too short an address: SP_EFAULT, not SP_EINVAL
@@ -76,8 +79,8 @@ struct Profile {
   bool second_connect_tells = true;         // the connect that comes after a non-blocking one succeeded says so: 0, not EISCONN
   bool accept_takes_modes = true;           // accept4, SOCK_NONBLOCK
   bool local_sockets = true;
-  bool conditional = false;                 // condition functions
-  bool linger_blocks_nonblocking = true;    // close waits on a non-blocking socket too
+  bool conditional = false;               // condition functions
+  bool linger_blocks_nonblocking = true;  // close waits on a non-blocking socket too
 };
 
 // Null if there is none of that name.

@@ -228,7 +228,8 @@ void WatchWait(Stack* stack, const sp_handle& handle, sp_watch_wait_args* args, 
     result->error = !file ? SP_EBADF : epoll == nullptr ? SP_EINVAL : epoll->Wait(args, &value);
   } else if (const Watchers::Watcher* found = stack->watchers().Find(handle.value); found != nullptr) {
     const Watchers::Watcher watcher = *found;
-    result->error = IsSelect(watcher.mechanism) ? WaitSelect(stack, watcher, args, &value) : WaitPoll(stack, watcher, args, &value);
+    result->error =
+        IsSelect(watcher.mechanism) ? WaitSelect(stack, watcher, args, &value) : WaitPoll(stack, watcher, args, &value);
   } else {
     result->error = SP_EBADF;
   }

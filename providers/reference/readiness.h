@@ -42,7 +42,7 @@ class Watchers {
 // epoll(7): an item for each handle that was added, and a list of those that may have something to say.
 class Epoll final : public File {
  public:
-  explicit Epoll(Stack* stack) : stack_(stack) {}
+  explicit Epoll(Stack* stack);
   ~Epoll() override;
 
   int32_t Add(int64_t handle, const std::shared_ptr<File>& file, const sp_watch_set_args& args);

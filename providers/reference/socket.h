@@ -25,22 +25,22 @@ class Socket;
 
 // What a transfer is asked for and what came of it, with the buffers already laid out as one.
 struct SendRequest {
-  std::vector<uint8_t> bytes;      // up to the first buffer that cannot be read
-  bool faults = false;             // there was one
-  uint32_t flags = 0;              // enum sp_message_flags
+  std::vector<uint8_t> bytes;  // up to the first buffer that cannot be read
+  bool faults = false;         // there was one
+  uint32_t flags = 0;          // enum sp_message_flags
   std::optional<AddressArgument> to;
-  std::vector<Hold> handles;       // SCM_RIGHTS
-  bool nonblocking = false;        // of the handle or the flag
-  std::size_t taken = 0;           // out
+  std::vector<Hold> handles;  // SCM_RIGHTS
+  bool nonblocking = false;   // of the handle or the flag
+  std::size_t taken = 0;      // out
 };
 struct RecvRequest {
-  std::size_t room = 0;            // up to the first buffer that cannot be written
+  std::size_t room = 0;  // up to the first buffer that cannot be written
   bool faults = false;
   uint32_t flags = 0;
   bool nonblocking = false;
-  bool wants_handles = false;      // ancillary data has a place to go
-  std::vector<uint8_t> bytes;      // out
-  std::size_t full_length = 0;     // out: of the datagram, before it was cut; a stream: of `bytes`
+  bool wants_handles = false;   // ancillary data has a place to go
+  std::vector<uint8_t> bytes;   // out
+  std::size_t full_length = 0;  // out: of the datagram, before it was cut; a stream: of `bytes`
   uint32_t flags_out = 0;
   std::optional<sp_address> from;  // none: the protocol gives none (a connected stream)
   std::vector<Hold> handles;

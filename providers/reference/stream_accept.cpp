@@ -54,8 +54,7 @@ void StreamSocket::NoteArrivals() {
 int32_t StreamSocket::Accept(AcceptRequest* request) {
   if (listener_ == nullptr) return SP_EINVAL;
   const auto something = [this] { return listener_ == nullptr || listener_->Head() != nullptr; };
-  const int32_t error =
-      Await(something, request->nonblocking, ReceiveLimit(), stack_->profile().receive_timeout, "accept");
+  const int32_t error = Await(something, request->nonblocking, ReceiveLimit(), stack_->profile().receive_timeout, "accept");
   if (error != SP_OK) return error;
   if (listener_ == nullptr) return SP_EINVAL;
   const std::shared_ptr<StreamSocket> accepted = NewAccepted(listener_->Accept());

@@ -7,9 +7,7 @@
 
 namespace sockproof::reference {
 
-StreamSocket::StreamSocket(Stack* stack, int32_t family) : Socket(stack, family, SP_STREAM) {
-  local_.ip = AnyOf(family);
-}
+StreamSocket::StreamSocket(Stack* stack, int32_t family) : Socket(stack, family, SP_STREAM) { local_.ip = AnyOf(family); }
 
 StreamSocket::~StreamSocket() {
   if (connection_ != nullptr) connection_->changed = nullptr;
@@ -28,9 +26,7 @@ bool StreamSocket::Handshaking() const {
   return state == SP_TCP_SYN_SENT || state == SP_TCP_SYN_RECEIVED;
 }
 
-int32_t StreamSocket::PendingError() const {
-  return error_ != SP_OK || connection_ == nullptr ? error_ : connection_->error();
-}
+int32_t StreamSocket::PendingError() const { return error_ != SP_OK || connection_ == nullptr ? error_ : connection_->error(); }
 
 int32_t StreamSocket::TakeError() {
   if (error_ != SP_OK || connection_ == nullptr) return std::exchange(error_, static_cast<int32_t>(SP_OK));
@@ -303,7 +299,8 @@ void StreamSocket::Released() {
 
 int32_t StreamSocket::LocalName(sp_address* name) const {
   *name = ToAddress(local_, family_);
-  if (local_.ip.family == SP_INET && family_ == SP_INET6 && IsAny(local_.ip)) *name = ToAddress({AnyOf(SP_INET6), local_.port}, SP_INET6);
+  if (local_.ip.family == SP_INET && family_ == SP_INET6 && IsAny(local_.ip))
+    *name = ToAddress({AnyOf(SP_INET6), local_.port}, SP_INET6);
   return SP_OK;
 }
 

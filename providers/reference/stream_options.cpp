@@ -32,8 +32,8 @@ int32_t StreamSocket::ReadOption(int32_t option, OptionValue* value) const {
       return SP_OK;
     case SP_TCP_MAXSEG:
       if (stack_->profile().options.count(option) == 0) return SP_ENOPROTOOPT;
-      value->integer = connection_ != nullptr && connection_->Established() ? connection_->send_segment()
-                                                                            : options_.Integer(option);
+      value->integer =
+          connection_ != nullptr && connection_->Established() ? connection_->send_segment() : options_.Integer(option);
       return SP_OK;
     case SP_TCP_SYNCNT:
       if (!options_.IsSet(option) && stack_->profile().options.count(option) != 0) {

@@ -81,7 +81,7 @@ class StreamSocket final : public Socket {
 
   State state_ = State::kUnconnected;
   std::shared_ptr<Binding> binding_;
-  Endpoint local_;                     // the name, which outlives the binding
+  Endpoint local_;                                   // the name, which outlives the binding
   bool port_named_ = false, address_named_ = false;  // by the caller of bind
   std::shared_ptr<TcpConnection> connection_;
   std::shared_ptr<TcpListener> listener_;

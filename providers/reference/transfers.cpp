@@ -10,7 +10,7 @@
 namespace sockproof::reference {
 namespace {
 
-constexpr uint32_t kMostBuffers = 1024;                 // IOV_MAX
+constexpr uint32_t kMostBuffers = 1024;                                  // IOV_MAX
 constexpr uint64_t kMostBytes = uint64_t{0x7fffffff} & ~uint64_t{4095};  // of one transfer
 
 // What a form has no argument for.
