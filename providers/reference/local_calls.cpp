@@ -38,6 +38,7 @@ sp_address LocalSocket::ToAddress(const std::string& name) {
 }
 
 int32_t LocalSocket::Find(const AddressArgument& argument, std::shared_ptr<LocalSocket>* other) const {
+  if (argument.length == kPathOffset) return SP_EINVAL;  // only bind takes no name
   LocalSocket* found = nullptr;
   if (const int32_t error = stack_->names().Find(NameIn(argument), &found); error != SP_OK) return error;
   if (found->type_ != type_) return SP_EPROTOTYPE;
@@ -123,6 +124,7 @@ int32_t LocalSocket::ConnectDatagram(ConnectRequest* request) {
 int32_t LocalSocket::Accept(AcceptRequest* request) {
   if (!connected_kind()) return SP_EOPNOTSUPP;
   if (state_ != State::kListening) return SP_EINVAL;
+  if (request->nonblocking && pending_.empty()) return SP_EAGAIN;
   const auto something = [this] { return !pending_.empty() || read_shut_ || state_ != State::kListening; };
   const int32_t error = Await(something, request->nonblocking, ReceiveLimit(), stack_->profile().receive_timeout, "accept");
   if (error != SP_OK) return error;

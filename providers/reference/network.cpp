@@ -55,9 +55,7 @@ Network::Route Network::RouteTo(const IpAddress& destination) const {
     if (destination == neighbour.local) return Route::kLocal;
     if (destination == neighbour.remote) return Route::kLink;
   }
-  const bool documentation =
-      destination.family == SP_INET6 ? StartsWith(destination, {0x20, 0x01, 0x0d, 0xb8}) : StartsWith(destination, {192, 0, 2});
-  return documentation ? Route::kBlackHole : Route::kUnreachable;
+  return destination == BlackHole(destination.family) ? Route::kBlackHole : Route::kUnreachable;
 }
 
 IpAddress Network::SourceFor(const IpAddress& destination) const {
@@ -79,9 +77,9 @@ IpAddress Network::BlackHole(int32_t family) {
   IpAddress address;
   address.family = family;
   if (family == SP_INET6) {
-    address.bytes = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    address.bytes = {0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   } else {
-    address.bytes = {192, 0, 2, 1};
+    address.bytes = {198, 51, 100, 1};
   }
   return address;
 }

@@ -23,8 +23,9 @@ class Network {
   ~Network();
 
   enum class Route { kLocal, kLink, kBlackHole, kUnreachable };
-  // kLocal: one of this host's addresses (127.0.0.0/8, ::1, its end of a link); kLink: the other end of one; kBlackHole: in a
-  // network for documentation (RFC 5737, RFC 3849). Addresses of SP_CONNDATA are those of IPv4, in a network of their own.
+  // kLocal: one of this host's addresses (127.0.0.0/8, ::1, its end of a link); kLink: the other end of one; kBlackHole:
+  // one address of a network for documentation (RFC 5737, RFC 3849). Addresses of SP_CONNDATA are those of IPv4, in a network of
+  // their own.
   Route RouteTo(const IpAddress& destination) const;
   bool IsLocal(const IpAddress& address) const { return RouteTo(address) == Route::kLocal; }
   // The address that this host would send from to get there.

@@ -50,6 +50,7 @@ struct Wait {
   std::vector<Hold> files;  // stay open meanwhile
   bool select;
 
+  // What is said in the end: of handles as they are then.
   uint32_t Seen(std::size_t i) const {
     if (select) {
       const Hold file = FileOf(stack, entries[i].handle);
@@ -57,7 +58,18 @@ struct Wait {
     }
     return PollEvents(stack, entries[i]);
   }
+  // Whether a file has something to say: that a handle is closed wakes nobody.
   bool Any() const {
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const File* file = files[i].get();
+      if (file == nullptr) continue;
+      if (select ? SelectEvents(*file, entries[i].events) != 0 : (file->Ready() & (entries[i].events | kAlways)) != 0)
+        return true;
+      if (file->cancelled) return true;
+    }
+    return false;
+  }
+  bool AtOnce() const {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       if (Seen(i) != 0) return true;
     }
@@ -67,7 +79,7 @@ struct Wait {
 
 int32_t WaitFor(const Wait& wait, int64_t timeout) {
   const auto any = [&wait] { return wait.Any(); };
-  if (any() || timeout == 0) return SP_OK;
+  if (wait.AtOnce() || timeout == 0) return SP_OK;
   const int32_t error = wait.stack->Block(any, timeout, SP_OK, wait.select ? "select" : "poll");
   return error;
 }

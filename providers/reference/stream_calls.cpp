@@ -139,6 +139,10 @@ int32_t StreamSocket::Bind(const AddressArgument& argument) {
   if (bad != SP_OK) return bad;
   const Endpoint before = local_;
   local_ = ToEndpoint(address);
+  if (local_.port == 0 && options_.On(SP_IP_BIND_ADDRESS_NO_PORT)) {
+    address_named_ = !IsAny(local_.ip);  // connect chooses the port, when it knows where to
+    return SP_OK;
+  }
   auto binding = NewBinding();
   if (const int32_t error = stack_->ports().Bind(binding); error != SP_OK) {
     local_ = before;

@@ -17,6 +17,13 @@ int64_t DeferredSeconds(int64_t seconds, int64_t first, int64_t longest) {
   return period;
 }
 
+constexpr std::size_t kCongestionName = 16;  // TCP_CA_NAME_MAX
+
+std::string Padded(std::string name) {
+  name.resize(kCongestionName, '\0');
+  return name;
+}
+
 }  // namespace
 
 bool StreamSocket::HasLevel(OptionLevel level) const { return level != OptionLevel::kIpv6 || family_ == SP_INET6; }
@@ -49,7 +56,7 @@ int32_t StreamSocket::ReadOption(int32_t option, OptionValue* value) const {
       break;
     case SP_TCP_CONGESTION:
       if (!options_.IsSet(option) && stack_->profile().options.count(option) != 0) {
-        value->bytes = std::string("reno").append(12, '\0');
+        value->bytes = Padded("reno");
         return SP_OK;
       }
       break;
@@ -79,9 +86,16 @@ int32_t StreamSocket::WriteOption(int32_t option, const OptionValue& given) {
       if (TcpState() != SP_TCP_CLOSED && TcpState() != SP_TCP_LISTEN) return SP_EINVAL;
       break;
     case SP_TCP_CONGESTION:
-      if (value.bytes.compare(0, 4, "reno") != 0) return SP_ENOENT;
-      value.bytes = std::string("reno").append(12, '\0');
+      value.bytes = value.bytes.c_str();
+      // Both names are taken, what stands behind them is the same (RFC 5681).
+      if (value.bytes != "reno" && value.bytes != "cubic") return SP_ENOENT;
+      value.bytes = Padded(value.bytes);
       break;
+    case SP_IP_ADD_MEMBERSHIP:
+    case SP_IP_DROP_MEMBERSHIP:
+    case SP_IPV6_ADD_MEMBERSHIP:
+    case SP_IPV6_DROP_MEMBERSHIP:
+      return stack_->profile().options.count(option) != 0 ? SP_EPROTO : SP_ENOPROTOOPT;
     case SP_IP_TTL:
       if (value.integer == -1) value.integer = 64;
       break;
