@@ -325,12 +325,6 @@ SCENARIO(Bind, DualServes, kDualOnly, bind::dual_serves, bind::dual_names) {
   const uint16_t port = listener.address.port();
   CHECK_REQUIREMENT(bind::dual_serves, Serves(kInet6, listener.socket, Address::Loopback(SP_INET6, port)));
   CHECK_REQUIREMENT(bind::dual_serves, Serves(kInet, listener.socket, Address::Loopback(SP_INET, port)));
-  // The same without a word about the option: it is off unless it is set.
-  Socket untold = Socket::New(SP_INET6);
-  static_cast<void>(Must(BindAndListen(untold, Address::Any(SP_INET6))));
-  const uint16_t other = untold.LocalAddress().port();
-  CHECK_REQUIREMENT(bind::dual_serves, Serves(kInet6, untold, Address::Loopback(SP_INET6, other)));
-  CHECK_REQUIREMENT(bind::dual_serves, Serves(kInet, untold, Address::Loopback(SP_INET, other)));
   Socket client = ConnectTo(listener, net);
   MustBeReady(listener.socket, SP_IN);
   AcceptResult accepted = listener.socket.Accept();
@@ -341,6 +335,14 @@ SCENARIO(Bind, DualServes, kDualOnly, bind::dual_serves, bind::dual_names) {
   CHECK_REQUIREMENT(bind::dual_names, SameAddress(peer, from, "the address that accept gave"));
   CHECK_REQUIREMENT(bind::dual_names, SameAddress(Must(server.PeerName()), from, "the peer's name"));
   CHECK_REQUIREMENT(bind::dual_names, SameAddress(server.LocalAddress(), to, "the local name"));
+}
+
+SCENARIO(Bind, DualUnlessItIsSet, kDualOnly, bind::dual_default) {
+  Socket untold = Socket::New(SP_INET6);
+  static_cast<void>(Must(BindAndListen(untold, Address::Any(SP_INET6))));
+  const uint16_t port = untold.LocalAddress().port();
+  CHECK_REQUIREMENT(bind::dual_default, Serves(kInet6, untold, Address::Loopback(SP_INET6, port)));
+  CHECK_REQUIREMENT(bind::dual_default, Serves(kInet, untold, Address::Loopback(SP_INET, port)));
 }
 
 SCENARIO(Bind, DualReserves, kDualOnly, bind::dual_reserves) {

@@ -106,6 +106,7 @@ SCENARIO(Connect, V6OnlyMeansIt, kBothProtocols, connect::v6only_listener, conne
   const uint16_t port = v6only.address.port();
   for (const Address& address : {Address::Inet(kLoopback4, port), Address::V4Mapped(kLoopback4, port)}) {
     Socket client = Socket::New(address.family());
+    if (address.family() == SP_INET6) static_cast<void>(Must(client.Set(SP_IPV6_V6ONLY, 0)));
     CHECK_REQUIREMENT(connect::v6only_listener, client.Connect(address));
   }
   ReachableListener listener = ListenOnKind({Address::Any(SP_INET6), 0, kV4 | kV4All | kV6});
@@ -143,6 +144,7 @@ SCENARIO(Connect, MappedNames, kBothProtocols, connect::mapped_names) {
   }
   ReachableListener listener = ListenOnKind({Address::Inet(kLoopback4, 0), -1, kV4});
   Socket client = Socket::New(SP_INET6);
+  static_cast<void>(Must(client.Set(SP_IPV6_V6ONLY, 0)));
   const Address mapped = Address::V4Mapped(kLoopback4, listener.address.port());
   static_cast<void>(Must(client.Connect(mapped)));
   CHECK_REQUIREMENT(connect::mapped_names, NameIs(client.PeerName(), mapped, "an IPv4 server seen by an IPv6 socket"));

@@ -154,7 +154,7 @@ void Prepare(sp_address_out* out) {
 int32_t Store(const sp_address& address, bool short_is_fault, sp_address_out* out) {
   if (out->length_kind != SP_POINTER_VALID) return SP_EFAULT;
   const int32_t room = out->length == SP_NATURAL_LENGTH ? out->raw_size : out->length;
-  if (room < 0) return SP_EINVAL;
+  if (room < 0) return short_is_fault ? SP_EFAULT : SP_EINVAL;
   const std::vector<uint8_t> bytes = Layout(address);
   const int32_t whole = static_cast<int32_t>(bytes.size());
   const int32_t stored = std::min(room, whole);

@@ -18,8 +18,7 @@ constexpr int32_t kTcpNumber = 6, kUdpNumber = 17, kLocalNumber = 1, kMostProtoc
 
 bool Offers(const Stack& stack, int32_t capability) { return stack.profile().capabilities.count(capability) != 0; }
 
-int32_t CheckModes(const Stack& stack, uint32_t modes) {
-  if (!stack.profile().accept_takes_modes && modes != 0) return SP_NOT_SUPPORTED;
+int32_t CheckModes(uint32_t modes) {
   if ((modes & SP_ASYNC) != 0) return SP_NOT_SUPPORTED;
   return (modes & ~kCreationModes) != 0 ? SP_EINVAL : SP_OK;
 }
@@ -44,24 +43,19 @@ int32_t MakeInternet(Stack* stack, const sp_socket_args& args, std::shared_ptr<S
 
 int32_t MakeLocal(Stack* stack, const sp_socket_args& args, std::shared_ptr<Socket>* out) {
   if (args.protocol != 0 && args.protocol != kLocalNumber) return SP_EPROTONOSUPPORT;
-  switch (args.type) {
-    case SP_STREAM:
-    case SP_SEQPACKET:
-    case SP_DATAGRAM:
-      *out = std::make_shared<LocalSocket>(stack, args.type);
-      return SP_OK;
-    case SP_RAW:
-      *out = std::make_shared<LocalSocket>(stack, SP_DATAGRAM);
-      return SP_OK;
-    default:
-      return SP_ESOCKTNOSUPPORT;
-  }
+  const int32_t type = args.type == SP_RAW ? static_cast<int32_t>(SP_DATAGRAM) : args.type;  // as Linux takes it
+  const bool offered = (type == SP_STREAM && Offers(*stack, SP_CAP_UNIX_STREAM)) ||
+                       (type == SP_SEQPACKET && Offers(*stack, SP_CAP_UNIX_SEQPACKET)) ||
+                       (type == SP_DATAGRAM && Offers(*stack, SP_CAP_UNIX_DATAGRAM));
+  if (!offered) return SP_ESOCKTNOSUPPORT;
+  *out = std::make_shared<LocalSocket>(stack, type);
+  return SP_OK;
 }
 
 int32_t Make(Stack* stack, const sp_socket_args& args, std::shared_ptr<Socket>* out) {
-  if (const int32_t error = CheckModes(*stack, args.modes); error != SP_OK) return error;
+  if (const int32_t error = CheckModes(args.modes); error != SP_OK) return error;
   if (args.family == SP_INET || args.family == SP_INET6) return MakeInternet(stack, args, out);
-  if (args.family == SP_UNIX && stack->profile().local_sockets) return MakeLocal(stack, args, out);
+  if (args.family == SP_UNIX) return MakeLocal(stack, args, out);
   if (args.family == SP_CONNDATA) return SP_NOT_SUPPORTED;
   return SP_EAFNOSUPPORT;
 }
@@ -95,27 +89,47 @@ int32_t CallSocketpair(Stack* stack, sp_socketpair_args* args, sp_result* result
   return SP_OK;
 }
 
+// Where too short a place for an address is a fault, it is one before a connection is taken.
+int32_t CheckPlace(const sp_address_out& out, int32_t family) {
+  if (out.length_kind != SP_POINTER_VALID || out.kind != SP_POINTER_VALID) return SP_EFAULT;
+  const int32_t room = out.length == SP_NATURAL_LENGTH ? out.raw_size : out.length;
+  const int32_t least = family == SP_INET6 ? kInet6Length : family == SP_UNIX ? kPathOffset : kInetLength;
+  return room < least ? SP_EFAULT : SP_OK;
+}
+
 int32_t CallAccept(Stack* stack, const Hold& file, sp_accept_args* args, sp_result* result) {
   Prepare(&args->peer);
   if (args->extended != 0) return SP_NOT_SUPPORTED;
   if (args->condition != nullptr && !Offers(*stack, SP_CAP_CONDITION)) return SP_NOT_SUPPORTED;
-  if (args->form != 0 && !stack->profile().accept_takes_modes) return SP_NOT_SUPPORTED;
-  if (const int32_t error = CheckModes(*stack, args->modes); error != SP_OK) return error;
+  const Profile& profile = stack->profile();
+  if (args->modes != 0 && !profile.accept_takes_modes) return SP_NOT_SUPPORTED;  // form 1 is WSAAccept then
+  if (const int32_t error = CheckModes(args->modes); error != SP_OK) return error;
   HandleTable& handles = stack->handles();
-  if (const int32_t error = handles.Room(); error != SP_OK) return error;
+  const auto room = [&] {
+    const int32_t error = handles.Room();
+    return error != SP_OK ? error : stack->TakeBuffer();
+  };
+  if (profile.accept_needs_room_first) {
+    if (const int32_t error = room(); error != SP_OK) return error;
+  }
   auto* socket = dynamic_cast<Socket*>(file.get());
   if (socket == nullptr) return SP_ENOTSOCK;
-  if (const int32_t error = stack->TakeBuffer(); error != SP_OK) return error;
+  const bool asked =
+      args->peer.kind != SP_POINTER_NULL && !(profile.null_length_is_no_address && args->peer.length_kind == SP_POINTER_NULL);
+  if (asked && profile.short_is_fault) {
+    if (const int32_t error = CheckPlace(args->peer, socket->family()); error != SP_OK) return error;
+  }
   AcceptRequest request;
   request.nonblocking = file->nonblocking;
   request.args = args;
-  handles.Reserve();
+  if (!profile.accept_needs_room_first) request.room = room;
+  if (profile.accept_needs_room_first) handles.Reserve();
   const int32_t error = socket->Accept(&request);
-  handles.Unreserve();
+  if (profile.accept_needs_room_first) handles.Unreserve();
   if (error != SP_OK) return error;
   Hold accepted(request.accepted);  // closed again if its address has no place to go
-  if (args->peer.kind != SP_POINTER_NULL) {
-    const int32_t stored = Store(request.peer, stack->profile().short_is_fault, &args->peer);
+  if (asked) {
+    const int32_t stored = Store(request.peer, profile.short_is_fault, &args->peer);
     if (stored != SP_OK) return stored;
   }
   result->handle = Install(stack, request.accepted, args->modes);
@@ -218,8 +232,11 @@ int32_t CallClose(Stack* stack, const sp_handle& handle) {
     return stack->profile().bad_handle == SP_EBADF ? SP_OK : SP_ENOTSOCK;
   }
   if (handle.kind == SP_HANDLE_INVALID) return stack->profile().bad_handle;
+  const HandleTable::Entry* entry = stack->handles().Find(handle.value);
+  if (entry == nullptr) return stack->profile().bad_handle;
+  const auto* socket = dynamic_cast<const Socket*>(entry->file.get());
+  if (socket != nullptr && entry->file.last() && socket->CloseWouldBlock()) return SP_EAGAIN;
   Hold file = stack->handles().Remove(handle.value);
-  if (!file) return stack->profile().bad_handle;
   if (stack->profile().close_ends_calls && !stack->handles().Has(file.get())) file->cancelled = true;
   file.Drop();
   return SP_OK;

@@ -84,8 +84,11 @@ int32_t DatagramSocket::Reach(const sp_address& to, Endpoint* remote) const {
 
 int32_t DatagramSocket::Connect(ConnectRequest* request) {
   const AddressArgument& to = request->to;
-  if (to.address.family == SP_UNSPEC && to.length >= kPathOffset) {
+  const bool zeros = stack_->profile().zeros_dissolve && to.address.family == family_ && to.length >= kInetLength &&
+                     IsAny(ToEndpoint(to.address).ip);
+  if (zeros || (to.address.family == SP_UNSPEC && to.length >= kPathOffset)) {
     peer_.reset();
+    dissolved_ = zeros;
     if (!address_named_) local_.ip = AnyOf(family_);
     if (!port_named_) {
       local_.port = 0;
@@ -99,6 +102,11 @@ int32_t DatagramSocket::Connect(ConnectRequest* request) {
   if (remote.port == 0 && stack_->profile().port_zero != SP_OK) return stack_->profile().port_zero;
   if (const int32_t error = AutoBind(); error != SP_OK) return error;
   if (IsAny(local_.ip)) local_.ip = stack_->network().SourceFor(remote.ip);
+  if (peer_.has_value() && stack_->profile().new_peer_discards) {
+    received_.clear();
+    queued_ = 0;
+  }
+  dissolved_ = false;
   peer_ = remote;
   return SP_OK;
 }
@@ -138,6 +146,7 @@ int32_t DatagramSocket::Recv(RecvRequest* request) {
   if ((request->flags & SP_MSG_OOB) != 0) return SP_EOPNOTSUPP;
   const Profile& profile = stack_->profile();
   if (read_shut_ && profile.recv_after_shutdown != SP_OK) return profile.recv_after_shutdown;
+  if (dissolved_) return SP_ENOTCONN;
   if (binding_ == nullptr && profile.receive_unbound != SP_OK) return profile.receive_unbound;
   const auto something = [this] { return !received_.empty() || error_ != SP_OK; };
   const auto waiting_ends = [&] { return something() || read_shut_; };
@@ -184,6 +193,9 @@ int32_t DatagramSocket::Ioctl(int32_t request, int64_t* value) {
 }
 
 int32_t DatagramSocket::LocalName(sp_address* name) const {
+  if (binding_ == nullptr) {
+    if (const int32_t error = stack_->profile().name_unbound; error != SP_OK) return error;
+  }
   *name = IsAny(local_.ip) ? ToAddress({AnyOf(family_), local_.port}, family_) : ToAddress(local_, family_);
   return SP_OK;
 }
@@ -305,7 +317,7 @@ void ReceiveDatagram(Stack* stack, const Packet& packet) {
 
 void ReceiveUnreachable(Stack* stack, const Packet& packet) {
   if (packet.icmp.protocol != Protocol::kUdp) return;
-  const int32_t error = packet.icmp.reason == IcmpHeader::Reason::kPort   ? SP_ECONNREFUSED
+  const int32_t error = packet.icmp.reason == IcmpHeader::Reason::kPort   ? stack->profile().datagram_refused
                         : packet.icmp.reason == IcmpHeader::Reason::kHost ? SP_EHOSTUNREACH
                                                                           : SP_ENETUNREACH;
   const std::vector<DatagramSocket*> all = stack->datagrams();

@@ -53,6 +53,7 @@ class DatagramSocket final : public Socket {
   Endpoint local_;
   bool port_named_ = false, address_named_ = false;
   std::optional<Endpoint> peer_;
+  bool dissolved_ = false;  // its peer was taken away by the address of zeros
   bool read_shut_ = false, write_shut_ = false, silenced_ = false;
   struct Datagram {
     Endpoint from;

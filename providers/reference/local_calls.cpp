@@ -7,6 +7,8 @@
 
 namespace sockproof::reference {
 
+int32_t LocalSocket::MissingLevel() const { return stack_->profile().local_wrong_level; }
+
 LocalSocket::~LocalSocket() { stack_->names().Forget(this); }
 
 void LocalSocket::Pair(const std::shared_ptr<LocalSocket>& one, const std::shared_ptr<LocalSocket>& two) {
@@ -16,8 +18,11 @@ void LocalSocket::Pair(const std::shared_ptr<LocalSocket>& one, const std::share
 }
 
 int32_t LocalSocket::CheckAddress(const AddressArgument& argument) const {
-  if (argument.length < kPathOffset || argument.length > kUnixLength) return SP_EINVAL;
-  return argument.address.family == SP_UNIX ? SP_OK : SP_EINVAL;
+  const Profile& profile = stack_->profile();
+  if (argument.length < kPathOffset || argument.length > kUnixLength) {
+    return profile.address_lengths_are_faults ? SP_EFAULT : SP_EINVAL;
+  }
+  return argument.address.family == SP_UNIX ? static_cast<int32_t>(SP_OK) : profile.local_wrong_family;
 }
 
 // A path ends at its first NUL; an abstract name is as long as the address says.
@@ -38,7 +43,9 @@ sp_address LocalSocket::ToAddress(const std::string& name) {
 }
 
 int32_t LocalSocket::Find(const AddressArgument& argument, std::shared_ptr<LocalSocket>* other) const {
-  if (argument.length == kPathOffset) return SP_EINVAL;  // only bind takes no name
+  if (argument.length == kPathOffset) {  // only bind takes no name
+    return stack_->profile().address_lengths_are_faults ? SP_EFAULT : SP_EINVAL;
+  }
   LocalSocket* found = nullptr;
   if (const int32_t error = stack_->names().Find(NameIn(argument), &found); error != SP_OK) return error;
   if (found->type_ != type_) return SP_EPROTOTYPE;
@@ -47,7 +54,9 @@ int32_t LocalSocket::Find(const AddressArgument& argument, std::shared_ptr<Local
 }
 
 int32_t LocalSocket::Bind(const AddressArgument& argument) {
-  if (const int32_t error = CheckAddress(argument); error != SP_OK) return error;
+  if (const int32_t error = CheckAddress(argument); error != SP_OK) {
+    return error == SP_EAFNOSUPPORT ? stack_->profile().wrong_family_bind : error;
+  }
   if (!name_.empty()) return SP_EINVAL;
   const std::string name = NameIn(argument);
   const bool abstract = name.empty() || name.front() == '\0';
@@ -63,10 +72,26 @@ int32_t LocalSocket::Bind(const AddressArgument& argument) {
 
 int32_t LocalSocket::Listen(int32_t backlog) {
   if (!connected_kind()) return SP_EOPNOTSUPP;
-  if (name_.empty() || state_ == State::kEstablished) return SP_EINVAL;
+  if (state_ == State::kEstablished) return stack_->profile().listen_connected;
+  if (name_.empty()) return stack_->profile().listen_unbound_local;
+  const bool again = Listening();
+  if (again && stack_->profile().backlog_is_fixed) return SP_OK;
   capacity_ = stack_->profile().backlog.Capacity(backlog, stack_->KnobValue(SP_KNOB_BACKLOG_MAX));
   state_ = State::kListening;
+  while (again && stack_->profile().drops_excess && pending_.size() > capacity_) {
+    const std::shared_ptr<LocalSocket> newest = std::move(pending_.back());
+    pending_.pop_back();
+    newest->Refuse();
+  }
   return SP_OK;
+}
+
+// Of a connection that nobody has accepted: its client is told.
+void LocalSocket::Refuse() {
+  dead_ = true;
+  LosePeer(true);
+  received_.clear();
+  peer_ = nullptr;
 }
 
 bool LocalSocket::QueueFull() const { return pending_.size() >= capacity_; }
@@ -99,9 +124,8 @@ int32_t LocalSocket::ConnectStream(ConnectRequest* request) {
              state_ != State::kClosed;
     };
     const int64_t left = end == kNever ? -1 : std::max<int64_t>(end - stack_->scheduler().Now(), 0);
-    if (const int32_t error = Await(again, request->nonblocking, left, SP_EAGAIN, "connect, at a full queue"); error != SP_OK) {
-      return error;
-    }
+    if (request->nonblocking || !stack_->profile().local_connect_waits) return stack_->profile().local_full;
+    if (const int32_t error = Await(again, false, left, SP_EAGAIN, "connect, at a full queue"); error != SP_OK) return error;
   }
 }
 
@@ -126,11 +150,16 @@ int32_t LocalSocket::Accept(AcceptRequest* request) {
   if (state_ != State::kListening) return SP_EINVAL;
   if (request->nonblocking && pending_.empty()) return SP_EAGAIN;
   const auto something = [this] { return !pending_.empty() || read_shut_ || state_ != State::kListening; };
-  const int32_t error = Await(something, request->nonblocking, ReceiveLimit(), stack_->profile().receive_timeout, "accept");
+  const int64_t limit = stack_->profile().receive_limit_on_accept ? ReceiveLimit() : -1;
+  const int32_t error = Await(something, request->nonblocking, limit, stack_->profile().receive_timeout, "accept");
   if (error != SP_OK) return error;
+  if (request->room != nullptr) {
+    if (const int32_t full = request->room(); full != SP_OK) return full;
+  }
   if (pending_.empty()) return SP_EINVAL;
   std::shared_ptr<LocalSocket> accepted = std::move(pending_.front());
   pending_.pop_front();
+  accepted->nonblocking = stack_->profile().inherits_nonblocking && nonblocking;
   accepted->options_.InheritFrom(options_, stack_->profile().inherited_locally);
   request->peer = ToAddress(accepted->peer_->name_);
   request->accepted = std::move(accepted);
@@ -141,6 +170,7 @@ int32_t LocalSocket::Shutdown(int32_t how) {
   if (how != SP_SHUT_RD && how != SP_SHUT_WR && how != SP_SHUT_RDWR) return SP_EINVAL;
   const bool reading = how != SP_SHUT_WR, writing = how != SP_SHUT_RD;
   read_shut_ = read_shut_ || reading;
+  read_shut_by_us_ = read_shut_by_us_ || reading;
   write_shut_ = write_shut_ || writing;
   Tell(SP_IN | SP_OUT | SP_RDHUP | SP_HUP);
   if (connected_kind() && peer_ != nullptr) {
@@ -176,12 +206,7 @@ void LocalSocket::Released() {
   stack_->names().Forget(this);
   const std::deque<std::shared_ptr<LocalSocket>> pending = std::move(pending_);
   pending_.clear();
-  for (const std::shared_ptr<LocalSocket>& embryo : pending) {
-    embryo->dead_ = true;
-    embryo->LosePeer(true);
-    embryo->received_.clear();
-    embryo->peer_ = nullptr;
-  }
+  for (const std::shared_ptr<LocalSocket>& embryo : pending) embryo->Refuse();
   if (connected_kind()) LosePeer(!received_.empty());
   const std::deque<Message> unread = std::move(received_);
   received_.clear();

@@ -9,7 +9,6 @@ namespace {
 
 // What a record costs its sender beside its bytes, so that many small ones fill a buffer too.
 constexpr std::size_t kRecordOverhead = 768;
-constexpr std::size_t kLongestRecordMargin = 32;
 
 }  // namespace
 
@@ -50,7 +49,8 @@ int32_t LocalSocket::Send(SendRequest* request) { return stream() ? SendStream(r
 
 int32_t LocalSocket::SendStream(SendRequest* request) {
   if ((request->flags & SP_MSG_OOB) != 0) return SP_EOPNOTSUPP;
-  if (request->to.has_value()) return state_ == State::kEstablished ? SP_EISCONN : SP_EOPNOTSUPP;
+  if (request->to.has_value() && !stack_->profile().local_ignores_destination)
+    return state_ == State::kEstablished ? SP_EISCONN : SP_EOPNOTSUPP;
   if (peer_ == nullptr) return SP_ENOTCONN;
   if (write_shut_) return BrokenPipe(request->flags);
   const int64_t limit = SendLimit();
@@ -93,7 +93,7 @@ int32_t LocalSocket::SendRecord(SendRequest* request) {
     return SP_ENOTCONN;
   }
   const auto size = static_cast<std::size_t>(options_.Integer(SP_SO_SNDBUF));
-  if (request->bytes.size() + kLongestRecordMargin > size) return SP_EMSGSIZE;
+  if (request->bytes.size() + stack_->profile().record_margin > size) return SP_EMSGSIZE;
   const int64_t limit = SendLimit();
   const int64_t end = limit < 0 ? kNever : stack_->scheduler().Now() + limit;
   for (;;) {
@@ -137,6 +137,7 @@ int32_t LocalSocket::Recv(RecvRequest* request) { return stream() ? RecvStream(r
 int32_t LocalSocket::RecvStream(RecvRequest* request) {
   if ((request->flags & SP_MSG_OOB) != 0) return SP_EOPNOTSUPP;
   if (state_ != State::kEstablished) return stack_->profile().local_unconnected;
+  if (read_shut_by_us_ && stack_->profile().recv_after_shutdown != SP_OK) return stack_->profile().recv_after_shutdown;
   const bool peek = (request->flags & SP_MSG_PEEK) != 0;
   const bool whole = (request->flags & SP_MSG_WAITALL) != 0;
   const auto least = static_cast<std::size_t>(std::max<int64_t>(options_.Integer(SP_SO_RCVLOWAT), 1));

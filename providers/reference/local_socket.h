@@ -34,7 +34,7 @@ class LocalSocket final : public Socket {
   int32_t PeerName(sp_address* name) const override;
   bool Listening() const override { return state_ == State::kListening; }
   bool HasLevel(OptionLevel level) const override { return level == OptionLevel::kSocket; }
-  int32_t MissingLevel() const override { return SP_EOPNOTSUPP; }
+  int32_t MissingLevel() const override;
   uint32_t Ready() const override;
   const char* Kind() const override { return "AF_UNIX socket"; }
   void Released() override;
@@ -62,6 +62,7 @@ class LocalSocket final : public Socket {
   int32_t ConnectStream(ConnectRequest* request);
   int32_t ConnectDatagram(ConnectRequest* request);
   bool QueueFull() const;
+  void Refuse();
   void LosePeer(bool reset);
 
   // ---- local_data.cpp
@@ -80,6 +81,7 @@ class LocalSocket final : public Socket {
   std::string name_;
   bool dead_ = false;
   bool read_shut_ = false, write_shut_ = false;
+  bool read_shut_by_us_ = false;       // not by the peer's end
   std::shared_ptr<LocalSocket> peer_;  // stays when that one is closed: it is only dead then
   std::deque<Message> received_;
   std::size_t charged_ = 0;  // of what it sent and nobody has taken

@@ -38,17 +38,21 @@ void Ports::Insert(Binding* binding) {
   taken_[{binding->protocol, binding->local.port}].insert(binding);
 }
 
-bool Ports::Taken(const Binding& wanted, bool chosen) const {
+int32_t Ports::Taken(const Binding& wanted, bool chosen) const {
   const auto found = taken_.find({wanted.protocol, wanted.local.port});
-  if (found == taken_.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(), [&](const Binding* there) {
-    return there != &wanted && Overlap(wanted, *there) && rule_(wanted, *there, chosen);
-  });
+  if (found == taken_.end()) return SP_OK;
+  int32_t worst = SP_OK;
+  for (const Binding* there : found->second) {
+    if (there == &wanted || !Overlap(wanted, *there)) continue;
+    // Of several reasons the one that no option of this socket would change.
+    if (const int32_t error = rule_(wanted, *there, chosen); error != SP_OK && worst != SP_EACCES) worst = error;
+  }
+  return worst;
 }
 
 int32_t Ports::Bind(const std::shared_ptr<Binding>& wanted) {
   if (wanted->local.port != 0) {
-    if (Taken(*wanted, false)) return SP_EADDRINUSE;
+    if (const int32_t error = Taken(*wanted, false); error != SP_OK) return error;
     Insert(wanted.get());
     return SP_OK;
   }
@@ -56,7 +60,7 @@ int32_t Ports::Bind(const std::shared_ptr<Binding>& wanted) {
   const int64_t start = static_cast<int64_t>(scheduler_->Below(static_cast<uint64_t>(count)));
   for (int64_t i = 0; i < count; ++i) {
     wanted->local.port = static_cast<uint16_t>(low_ + (start + i) % count);
-    if (Taken(*wanted, true)) continue;
+    if (Taken(*wanted, true) != SP_OK) continue;
     Insert(wanted.get());
     return SP_OK;
   }
@@ -87,30 +91,26 @@ int32_t Ports::Connect(const std::shared_ptr<Binding>& wanted, const std::functi
   return SP_EADDRNOTAVAIL;
 }
 
-bool Ports::Conflicts(const Binding& binding) const { return Taken(binding, false); }
+int32_t Ports::Conflict(const Binding& binding) const { return Taken(binding, false); }
 
 void Ports::Join(const std::shared_ptr<Binding>& binding) { Insert(binding.get()); }
 
-bool SharingConflict(const Binding& now, const Binding& there, bool chosen) {
+int32_t SharingConflict(const Binding& now, const Binding& there, bool chosen) {
   const bool ports = now.reuse_port && there.reuse_port;
-  if (chosen) return !ports || !there.reuse_port;
-  const bool addresses = now.reuse_address && there.reuse_address;
-  if (now.protocol == Protocol::kUdp) return !addresses && !ports;
-  return !(addresses && !there.listening) && !ports;
+  const bool addresses =
+      !chosen && now.reuse_address && there.reuse_address && (now.protocol == Protocol::kUdp || !there.listening);
+  return ports || addresses ? SP_OK : SP_EADDRINUSE;
 }
 
-bool ExclusiveConflict(const Binding& now, const Binding& there, bool chosen) {
-  if (chosen) return true;
-  // What a listener accepted is bound with it: its options decide, and once it is closed they bar nobody but who wants the
-  // address for itself alone.
-  if (there.remote.has_value()) return there.exclusive || now.exclusive;
-  if (now.exclusive || there.exclusive) {
-    const bool same = IsAny(now.local.ip) == IsAny(there.local.ip);
-    // The wildcard and a specific address go together unless the one that is there is exclusive.
-    return there.exclusive ? true : same || now.exclusive;
-  }
-  if (now.reuse_address) return false;
-  return IsAny(now.local.ip) == IsAny(there.local.ip);
+int32_t ExclusiveConflict(const Binding& now, const Binding& there, bool chosen) {
+  if (chosen) return SP_EADDRINUSE;
+  // What a listener accepted is bound with it: once that is closed they bar nobody but who wants the address for itself alone.
+  if (there.remote.has_value() && !there.by_connect) return there.exclusive || now.exclusive ? SP_EADDRINUSE : SP_OK;
+  const bool same = IsAny(now.local.ip) == IsAny(there.local.ip);
+  if (there.exclusive) return now.reuse_address ? SP_EACCES : SP_EADDRINUSE;
+  if (now.exclusive) return SP_EADDRINUSE;
+  if (now.reuse_address || !same) return SP_OK;
+  return SP_EADDRINUSE;
 }
 
 }  // namespace sockproof::reference

@@ -35,9 +35,9 @@ struct Binding {
   Ports* ports_ = nullptr;
 };
 
-// Whether `now` may not be made because of `there`, whose addresses overlap and whose port is the same. `chosen`: the port is one
-// of many to choose from, so nobody insists on it.
-using ConflictRule = bool (*)(const Binding& now, const Binding& there, bool chosen);
+// Why `now` may not be made because of `there`, whose addresses overlap and whose port is the same: SP_OK if it may,
+// SP_EADDRINUSE or SP_EACCES. `chosen`: the port is one of many to choose from, so nobody insists on it.
+using ConflictRule = int32_t (*)(const Binding& now, const Binding& there, bool chosen);
 
 class Ports {
  public:
@@ -46,20 +46,20 @@ class Ports {
 
   void SetRange(int64_t low, int64_t high);
 
-  // Takes what `wanted` says; port 0: one of the range that nobody else has. SP_EADDRINUSE.
+  // Takes what `wanted` says; port 0: one of the range that nobody else has. What the rule says against it.
   int32_t Bind(const std::shared_ptr<Binding>& wanted);
   // Gives a connection that is about to be made a port, unless it has one. `free` says whether this local end may talk to its
   // remote one. SP_EADDRNOTAVAIL.
   int32_t Connect(const std::shared_ptr<Binding>& wanted, const std::function<bool(const Endpoint&)>& free);
   // Of one that is bound and now to be `listening`: somebody else may have become one meanwhile.
-  bool Conflicts(const Binding& binding) const;
+  int32_t Conflict(const Binding& binding) const;
   // An accepted connection: beside its listener, whatever the rule.
   void Join(const std::shared_ptr<Binding>& binding);
 
  private:
   friend struct Binding;
   void Insert(Binding* binding);
-  bool Taken(const Binding& wanted, bool chosen) const;
+  int32_t Taken(const Binding& wanted, bool chosen) const;
 
   Scheduler* scheduler_;
   ConflictRule rule_;
@@ -69,8 +69,8 @@ class Ports {
 };
 
 // POSIX and Linux: SO_REUSEADDR on both sides unless one listens, SO_REUSEPORT on both (socket(7), ip(7)).
-bool SharingConflict(const Binding& now, const Binding& there, bool chosen);
+int32_t SharingConflict(const Binding& now, const Binding& there, bool chosen);
 // Windows Sockets: SO_EXCLUSIVEADDRUSE against SO_REUSEADDR, and specific addresses beside the wildcard.
-bool ExclusiveConflict(const Binding& now, const Binding& there, bool chosen);
+int32_t ExclusiveConflict(const Binding& now, const Binding& there, bool chosen);
 
 }  // namespace sockproof::reference

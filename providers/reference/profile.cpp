@@ -36,6 +36,14 @@ Profile Posix() {
   profile.send_unconnected = SP_ENOTCONN;
   profile.local_unconnected = SP_ENOTCONN;
   profile.local_shutdown_unconnected = SP_ENOTCONN;
+  profile.backlog.negative_is_most = false;
+  profile.listen_unbound_local = SP_EDESTADDRREQ;
+  profile.hangup_excludes_writable = true;
+  profile.second_connect_waits = false;
+  profile.second_connect_tells = false;
+  profile.shutdown_connecting = SP_ENOTCONN;
+  profile.error_is_exception = true;
+  profile.local_full = SP_ECONNREFUSED;
   return profile;
 }
 
@@ -93,13 +101,22 @@ Profile Linux() {
   profile.send_unconnected = SP_EPIPE;
   profile.local_unconnected = SP_EINVAL;
   profile.local_shutdown_unconnected = SP_OK;
+  profile.backlog.negative_is_most = true;
+  profile.listen_unbound_local = SP_EINVAL;
+  profile.hangup_excludes_writable = false;
+  profile.second_connect_waits = true;
+  profile.second_connect_tells = true;
+  profile.shutdown_connecting = SP_OK;
+  profile.error_is_exception = false;
+  profile.local_full = SP_EAGAIN;
+  profile.record_margin = 32;
   return profile;
 }
 
 Profile Winsock() {
   Profile profile;
   profile.name = "winsock";
-  profile.capabilities = kEverywhere;
+  profile.capabilities = With(kEverywhere, {SP_CAP_POLL, SP_CAP_UNIX_STREAM});  // WSAPoll; AF_UNIX knows streams alone
   profile.options = {SP_SO_ERROR,
                      SP_SO_TYPE,
                      SP_SO_ACCEPTCONN,
@@ -139,7 +156,35 @@ Profile Winsock() {
   profile.tcp.overflow = TcpPolicy::Overflow::kReset;
   profile.tcp.syn_retries = 2;
   profile.tcp.rto_initial = 3 * kSecond;
-  profile.backlog.may_ask_for_most = true;
+  profile.backlog.negative_is_most = false;
+  profile.backlog_is_fixed = true;
+  profile.local_full = SP_ECONNREFUSED;
+  profile.listen_unbound_local = SP_EINVAL;
+  profile.local_unconnected = SP_ENOTCONN;
+  profile.local_shutdown_unconnected = SP_ENOTCONN;
+  profile.shutdown_connecting = SP_ENOTCONN;
+  profile.name_unbound = SP_EINVAL;
+  profile.accept_reset = SP_ECONNRESET;
+  profile.wrong_family_bind = SP_EFAULT;
+  profile.select_nothing = SP_EINVAL;
+  profile.select_not_socket = SP_ENOTSOCK;
+  profile.refused_poll_flags = SP_PRI | SP_WRBAND | SP_ERR | SP_HUP | SP_NVAL;
+  profile.local_wrong_family = SP_EAFNOSUPPORT;
+  profile.local_wrong_level = SP_ENOPROTOOPT;
+  profile.listener_shutdown = SP_ENOTCONN;
+  profile.datagram_refused = SP_ECONNRESET;
+  profile.failed_connect_is_exception = true;
+  profile.local_connect_waits = false;
+  profile.local_ignores_destination = true;
+  profile.linger_timeout_aborts = true;
+  profile.zeros_dissolve = true;
+  profile.new_peer_discards = true;
+  profile.second_connect_waits = false;
+  profile.receive_limit_on_accept = false;
+  profile.accept_needs_room_first = false;
+  profile.null_length_is_no_address = true;
+  profile.reset_stays = true;
+  profile.tcp.after_shutdown_read = TcpPolicy::AfterShutdownRead::kReset;
   profile.backlog_most = 200;
   profile.conflict = ExclusiveConflict;
   profile.no_protocol_number = SP_EPROTONOSUPPORT;
@@ -165,7 +210,6 @@ Profile Winsock() {
   profile.connect_dissolves = false;
   profile.second_connect_tells = false;
   profile.accept_takes_modes = false;
-  profile.local_sockets = false;
   profile.conditional = true;
   profile.linger_blocks_nonblocking = false;
   return profile;
@@ -174,6 +218,8 @@ Profile Winsock() {
 Profile WinsockSpi() {
   Profile profile = Winsock();
   profile.name = "winsock-spi";
+  profile.backlog_is_fixed = false;
+  profile.drops_excess = true;
   return profile;
 }
 

@@ -31,15 +31,24 @@ Hold FileOf(Stack* stack, const sp_handle& handle) {
 uint32_t PollEvents(Stack* stack, const Watchers::Entry& entry) {
   if (entry.handle.kind == SP_HANDLE_INVALID) return 0;
   const Hold file = FileOf(stack, entry.handle);
-  return file ? file->Ready() & (entry.events | kAlways) : static_cast<uint32_t>(SP_NVAL);
+  if (!file) return SP_NVAL;
+  uint32_t ready = file->Ready();
+  if ((ready & SP_HUP) != 0 && stack->profile().hangup_excludes_writable) {
+    // A send would not wait if an error is to be told; without one there is nothing but the hang-up.
+    ready &= (ready & SP_ERR) != 0 ? ~static_cast<uint32_t>(SP_HUP) : ~static_cast<uint32_t>(SP_OUT | SP_WRNORM | SP_WRBAND);
+  }
+  return ready & (entry.events | kAlways);
 }
 
-uint32_t SelectEvents(const File& file, uint32_t asked) {
+uint32_t SelectEvents(const Stack& stack, const File& file, uint32_t asked) {
   const uint32_t ready = file.Ready();
   uint32_t events = 0;
+  const auto* socket = dynamic_cast<const Socket*>(&file);
+  if (stack.profile().failed_connect_is_exception && socket != nullptr && socket->ConnectFailed()) return SP_PRI & asked;
   if ((ready & kSelectIn) != 0) events |= SP_IN;
   if ((ready & kSelectOut) != 0) events |= SP_OUT;
-  if ((ready & SP_PRI) != 0) events |= SP_PRI;
+  const uint32_t exceptions = stack.profile().error_is_exception ? SP_PRI | SP_ERR : SP_PRI;
+  if ((ready & exceptions) != 0) events |= SP_PRI;
   return events & asked;
 }
 
@@ -54,7 +63,7 @@ struct Wait {
   uint32_t Seen(std::size_t i) const {
     if (select) {
       const Hold file = FileOf(stack, entries[i].handle);
-      return file ? SelectEvents(*file.get(), entries[i].events) : 0;
+      return file ? SelectEvents(*stack, *file.get(), entries[i].events) : 0;
     }
     return PollEvents(stack, entries[i]);
   }
@@ -63,7 +72,7 @@ struct Wait {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const File* file = files[i].get();
       if (file == nullptr) continue;
-      if (select ? SelectEvents(*file, entries[i].events) != 0 : (file->Ready() & (entries[i].events | kAlways)) != 0)
+      if (select ? SelectEvents(*stack, *file, entries[i].events) != 0 : (file->Ready() & (entries[i].events | kAlways)) != 0)
         return true;
       if (file->cancelled) return true;
     }
@@ -87,6 +96,9 @@ int32_t WaitFor(const Wait& wait, int64_t timeout) {
 int32_t WaitPoll(Stack* stack, const Watchers::Watcher& watcher, sp_watch_wait_args* args, int64_t* value) {
   if (static_cast<int64_t>(watcher.entries.size()) > stack->handles().numbers()) return SP_EINVAL;
   if (!watcher.entries.empty() && args->kind != SP_POINTER_VALID) return SP_EFAULT;
+  for (const Watchers::Entry& entry : watcher.entries) {
+    if (watcher.mechanism == SP_WSAPOLL && (entry.events & stack->profile().refused_poll_flags) != 0) return SP_EINVAL;
+  }
   if (args->timeout_kind != 0) return watcher.mechanism == SP_PPOLL ? SP_EINVAL : SP_NOT_SUPPORTED;
   Wait wait{stack, watcher.entries, {}, false};
   for (const Watchers::Entry& entry : wait.entries) wait.files.push_back(FileOf(stack, entry.handle));
@@ -109,9 +121,12 @@ int32_t WaitSelect(Stack* stack, const Watchers::Watcher& watcher, sp_watch_wait
   if (args->kind == SP_POINTER_INVALID && !watcher.entries.empty()) return SP_EFAULT;
   Wait wait{stack, {}, {}, true};
   if (args->kind == SP_POINTER_VALID) wait.entries = watcher.entries;
+  if (wait.entries.empty() && stack->profile().select_nothing != SP_OK) return stack->profile().select_nothing;
   for (const Watchers::Entry& entry : wait.entries) {
     Hold file = FileOf(stack, entry.handle);
     if (!file) return stack->profile().bad_handle;
+    const bool socket = dynamic_cast<Socket*>(file.get()) != nullptr;
+    if (!socket && stack->profile().select_not_socket != SP_OK) return stack->profile().select_not_socket;
     wait.files.push_back(std::move(file));
   }
   if (const int32_t error = WaitFor(wait, args->timeout_ns); error != SP_OK) return error;

@@ -47,7 +47,9 @@ struct RecvRequest {
 };
 struct AcceptRequest {
   bool nonblocking = false;
-  sp_accept_args* args = nullptr;    // condition function and its context
+  sp_accept_args* args = nullptr;  // condition function and its context
+  // Whether there is room for what would be returned, asked once there is something; nothing: it has been asked.
+  std::function<int32_t()> room;
   std::shared_ptr<Socket> accepted;  // out
   sp_address peer{};                 // out
 };
@@ -73,6 +75,8 @@ class Socket : public File {
   virtual int32_t PeerName(sp_address* name) const = 0;
   virtual bool Listening() const { return false; }
   virtual int32_t TakeError();
+  virtual bool CloseWouldBlock() const { return false; }  // in a profile where close says so instead
+  virtual bool ConnectFailed() const { return false; }    // one that went on in the background
   // Everything that arrives from the network for it is lost from now on.
   virtual int32_t Silence(bool on);
 

@@ -66,7 +66,7 @@ int32_t Stack::CheckAddress(const AddressArgument& argument, int32_t family, boo
   // bind's old habit: no family, and the wildcard address, mean AF_INET (Linux: inet_bind).
   const bool wildcard = std::all_of(address.bytes, address.bytes + 4, [](uint8_t byte) { return byte == 0; });
   if (binding && family == SP_INET && address.family == SP_UNSPEC && wildcard && profile_.binds_unspecified) return SP_OK;
-  return profile_.connect_wrong_family;
+  return binding ? profile_.wrong_family_bind : profile_.connect_wrong_family;
 }
 
 int32_t Stack::TakeBuffer() {

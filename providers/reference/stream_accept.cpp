@@ -17,9 +17,9 @@ int32_t StreamSocket::Listen(int32_t backlog) {
     // Sharing may have been asked for since: it is what the options say now that counts.
     binding_->reuse_address = options_.On(SP_SO_REUSEADDR);
     binding_->listening = true;
-    if (stack_->ports().Conflicts(*binding_)) {
+    if (const int32_t error = stack_->ports().Conflict(*binding_); error != SP_OK) {
       binding_->listening = false;
-      return SP_EADDRINUSE;
+      return error;
     }
     Abandon();
     listener_ = stack_->tcp().Listen(local_, binding_->own_family_only, Settings());
@@ -30,9 +30,10 @@ int32_t StreamSocket::Listen(int32_t backlog) {
     };
     read_shut_ = write_shut_ = false;
     FollowSilence();
+  } else if (profile.backlog_is_fixed) {
+    return SP_OK;
   }
-  backlog_ = backlog;
-  listener_->SetCapacity(profile.backlog.Capacity(backlog, stack_->KnobValue(SP_KNOB_BACKLOG_MAX)));
+  listener_->SetCapacity(profile.backlog.Capacity(backlog, stack_->KnobValue(SP_KNOB_BACKLOG_MAX)), profile.drops_excess);
   return SP_OK;
 }
 
@@ -54,9 +55,18 @@ void StreamSocket::NoteArrivals() {
 int32_t StreamSocket::Accept(AcceptRequest* request) {
   if (listener_ == nullptr) return SP_EINVAL;
   const auto something = [this] { return listener_ == nullptr || listener_->Head() != nullptr; };
-  const int32_t error = Await(something, request->nonblocking, ReceiveLimit(), stack_->profile().receive_timeout, "accept");
+  const Profile& profile = stack_->profile();
+  const int64_t limit = profile.receive_limit_on_accept ? ReceiveLimit() : -1;
+  const int32_t error = Await(something, request->nonblocking, limit, profile.receive_timeout, "accept");
   if (error != SP_OK) return error;
   if (listener_ == nullptr) return SP_EINVAL;
+  if (request->room != nullptr) {
+    if (const int32_t full = request->room(); full != SP_OK) return full;
+  }
+  if (profile.accept_reset != SP_OK && listener_->Head()->withdrawn) {
+    listener_->Drop();
+    return profile.accept_reset;
+  }
   const std::shared_ptr<StreamSocket> accepted = NewAccepted(listener_->Accept());
   request->accepted = accepted;
   request->peer = ToAddress(accepted->connection_->ends().remote, family_);

@@ -30,7 +30,9 @@ int32_t StreamSocket::PendingError() const { return error_ != SP_OK || connectio
 
 int32_t StreamSocket::TakeError() {
   if (error_ != SP_OK || connection_ == nullptr) return std::exchange(error_, static_cast<int32_t>(SP_OK));
-  return connection_->TakeError();
+  const int32_t error = connection_->TakeError();
+  if (error != SP_OK && connection_->Established() && stack_->profile().reset_stays) ended_by_ = error;
+  return error;
 }
 
 bool StreamSocket::ReadingEnded() const {
@@ -187,6 +189,7 @@ int32_t StreamSocket::Connect(ConnectRequest* request) {
         state_ = State::kConnected;
         return SP_EISCONN;
       }
+      if (!stack_->profile().second_connect_waits && Handshaking()) return SP_EALREADY;
       return FinishConnect(request->nonblocking, SP_EALREADY);
     case State::kUnconnected:
       break;
@@ -264,14 +267,23 @@ int32_t StreamSocket::Shutdown(int32_t how) {
   if (state_ == State::kConnecting && !Handshaking() && state != SP_TCP_CLOSED) state_ = State::kConnected;
   int32_t error = SP_OK;
   if (state == SP_TCP_LISTEN) {
+    if (stack_->profile().listener_shutdown != SP_OK) return stack_->profile().listener_shutdown;
     if (reading) error = Dissolve();
   } else if (state == SP_TCP_SYN_SENT) {
+    if (stack_->profile().shutdown_connecting != SP_OK) return stack_->profile().shutdown_connecting;
     error = Dissolve();
   } else {
     if (state == SP_TCP_CLOSED) error = SP_ENOTCONN;
     read_shut_ = read_shut_ || reading;
     write_shut_ = write_shut_ || writing;
     if (connection_ != nullptr && state != SP_TCP_CLOSED) {
+      // What waits there can be delivered no more, which the peer must hear.
+      const bool loses = stack_->profile().tcp.after_shutdown_read == TcpPolicy::AfterShutdownRead::kReset;
+      if (reading && loses && connection_->Readable() > 0) {
+        connection_->Abort();
+        Tell(SP_IN | SP_OUT | SP_RDHUP | SP_HUP);
+        return SP_OK;
+      }
       if (reading) connection_->ShutdownRead();
       if (writing) connection_->ShutdownWrite();
     }
@@ -295,13 +307,26 @@ void StreamSocket::Released() {
         const sp_tcp_state state = connection->state();
         return state != SP_TCP_FIN_WAIT_1 && state != SP_TCP_CLOSING && state != SP_TCP_LAST_ACK;
       };
-      stack_->Block(sent, options_.linger_time(), SP_OK, "close, until everything is sent");
+      const int32_t late = stack_->Block(sent, options_.linger_time(), SP_ETIMEDOUT, "close, until everything is sent");
+      if (late != SP_OK && stack_->profile().linger_timeout_aborts) connection->Abort();
     }
   }
   binding_.reset();
 }
 
+bool StreamSocket::CloseWouldBlock() const {
+  return nonblocking && !stack_->profile().linger_blocks_nonblocking && options_.lingers() && options_.linger_time() > 0 &&
+         connection_ != nullptr && TcpState() != SP_TCP_CLOSED && connection_->Unsent() > 0;
+}
+
+bool StreamSocket::ConnectFailed() const {
+  return state_ == State::kConnecting && connection_ != nullptr && TcpState() == SP_TCP_CLOSED && !connection_->Established();
+}
+
 int32_t StreamSocket::LocalName(sp_address* name) const {
+  if (binding_ == nullptr && local_.port == 0) {
+    if (const int32_t error = stack_->profile().name_unbound; error != SP_OK) return error;
+  }
   *name = ToAddress(local_, family_);
   if (local_.ip.family == SP_INET && family_ == SP_INET6 && IsAny(local_.ip))
     *name = ToAddress({AnyOf(SP_INET6), local_.port}, SP_INET6);

@@ -14,7 +14,8 @@ int64_t StreamSocket::Left(int64_t end) const {
 int32_t StreamSocket::BrokenPipe(uint32_t flags) {
   if (const int32_t error = TakeError(); error != SP_OK) return error;
   const Profile& profile = stack_->profile();
-  const bool never = connection_ == nullptr && !write_shut_;
+  if (ended_by_ != SP_OK) return ended_by_;
+  const bool never = (connection_ == nullptr || (profile.reset_stays && !connection_->Established())) && !write_shut_;
   const int32_t error = never ? profile.send_unconnected : profile.send_after_shutdown;
   if (error == SP_EPIPE && profile.pipe_signals && (flags & SP_MSG_NOSIGNAL) == 0) stack_->RaisePipe();
   return error;

@@ -41,6 +41,8 @@ class StreamSocket final : public Socket {
   uint32_t Ready() const override;
   const char* Kind() const override { return "stream socket"; }
   void Released() override;
+  bool CloseWouldBlock() const override;
+  bool ConnectFailed() const override;
 
  private:
   // As the caller sees it: a connect that completed is only known of once somebody asked.
@@ -85,8 +87,8 @@ class StreamSocket final : public Socket {
   bool port_named_ = false, address_named_ = false;  // by the caller of bind
   std::shared_ptr<TcpConnection> connection_;
   std::shared_ptr<TcpListener> listener_;
-  int32_t backlog_ = 0;
   bool read_shut_ = false, write_shut_ = false;
+  int32_t ended_by_ = SP_OK;  // the error that ended an established connection, for profiles where it stays
   bool silenced_ = false;
   // What an accepted socket is to have is what its listener had when the connection was made.
   std::map<FourTuple, Options> options_at_arrival_;
