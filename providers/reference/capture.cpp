@@ -22,15 +22,15 @@ Capture::Capture(const std::string& path) : file_(std::fopen(path.c_str(), "wb")
   Put(&section, 0, 2);
   Put(&section, UINT64_MAX, 8);  // length of the section: not said
   Block(kSectionHeader, section);
-  std::vector<uint8_t> interface;
-  Put(&interface, kLinkTypeRaw, 2);
-  Put(&interface, 0, 2);
-  Put(&interface, 0, 4);  // packets are not cut
-  Put(&interface, kTimestampResolution, 2);
-  Put(&interface, 1, 2);
-  Put(&interface, 9, 4);  // 10^-9 s, padded to four bytes
-  Put(&interface, 0, 4);  // end of options
-  Block(kInterfaceDescription, interface);
+  std::vector<uint8_t> description;
+  Put(&description, kLinkTypeRaw, 2);
+  Put(&description, 0, 2);
+  Put(&description, 0, 4);  // packets are not cut
+  Put(&description, kTimestampResolution, 2);
+  Put(&description, 1, 2);
+  Put(&description, 9, 4);  // 10^-9 s, padded to four bytes
+  Put(&description, 0, 4);  // end of options
+  Block(kInterfaceDescription, description);
 }
 
 void Capture::Write(int64_t time, const std::vector<uint8_t>& bytes) {

@@ -96,11 +96,13 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   // ---- Beginnings and ends
   void OpenActive(std::vector<uint8_t> user_data);                      // sends the SYN
   void OpenPassive(const Packet& syn, std::vector<uint8_t> user_data);  // sends the SYN+ACK
+  void TakeSyn(const Packet& syn);                                      // SYN-RECEIVED, as if it had
   void BecomeEstablished();
   void EnterTimeWait();
   void Vanish();             // CLOSED, without an error
   void Fail(int32_t error);  // CLOSED
   void FailWithReset(int32_t error);
+  int32_t TimeOut() const { return soft_error_ != SP_OK ? soft_error_ : SP_ETIMEDOUT; }
   void Tell();
   int64_t Now() const;
 
@@ -164,7 +166,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   TcpSettings settings_;
   enum sp_tcp_state state_ = SP_TCP_CLOSED;
   int32_t error_ = SP_OK;
-  uint32_t fresh_ = 0;  // enum Change, to be told
+  int32_t soft_error_ = SP_OK;  // what ICMP said meanwhile: the better reason for a time-out
+  uint32_t fresh_ = 0;          // enum Change, to be told
   int64_t opened_at_ = 0, established_at_ = 0;
   bool active_ = false, ever_established_ = false;
   bool orphan_ = false;    // its socket is closed

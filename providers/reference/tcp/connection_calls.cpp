@@ -108,7 +108,8 @@ void TcpConnection::SettingsChanged() {
       break;
   }
   ArmKeepAlive(last_heard_ + settings_.keep_idle - Now());
-  // Nagle or the cork may have gone, there may be more room.
+  // Nagle or the cork may have gone, there may be more room, and what was saved up need not wait any more.
+  if (settings_.quick_ack && delayed_ack_timer_ != 0) acknowledge_now_ = true;
   Output();
   OfferWindow();
 }

@@ -230,6 +230,7 @@ bool TcpConnection::OnAcknowledgement(const Segment& segment) {
     snd_wl1_ = segment.sequence;
     snd_wl2_ = acknowledgement;
   }
+  soft_error_ = SP_OK;
   if (SeqLess(snd_una_, acknowledgement)) {
     OnNewlyAcknowledged(acknowledgement);
   } else if (acknowledgement == snd_una_ && snd_una_ != snd_max_ && segment.size == 0 && !segment.fin && same_window) {
@@ -390,26 +391,31 @@ void TcpConnection::OnFin() {
 }
 
 // ICMP. Only what speaks of something in flight is believed (RFC 5927 4.1). While a connection opens any such message ends the
-// attempt; later none does, not even the 'hard' ones, as RFC 5461 found it everywhere.
+// attempt; later none does, not even the 'hard' ones, as RFC 5461 found it everywhere. A time-out then has a better reason.
 void TcpConnection::OnUnreachable(const IcmpHeader& icmp) {
   const std::shared_ptr<TcpConnection> keep = shared_from_this();
   if (SeqLess(icmp.tcp_sequence, snd_una_) || !SeqLess(icmp.tcp_sequence, snd_max_)) return;
-  if (state_ != SP_TCP_SYN_SENT && state_ != SP_TCP_SYN_RECEIVED) return;
+  int32_t error = SP_OK;
   switch (icmp.reason) {
     case IcmpHeader::Reason::kPort:
-      Fail(SP_ECONNREFUSED);
+      error = SP_ECONNREFUSED;
       break;
     case IcmpHeader::Reason::kProtocol:
-      Fail(SP_ENOPROTOOPT);
+      error = SP_ENOPROTOOPT;
       break;
     case IcmpHeader::Reason::kHost:
-      Fail(SP_EHOSTUNREACH);
+      error = SP_EHOSTUNREACH;
       break;
     case IcmpHeader::Reason::kNetwork:
-      Fail(SP_ENETUNREACH);
+      error = SP_ENETUNREACH;
       break;
   }
-  Tell();
+  if (state_ == SP_TCP_SYN_SENT || state_ == SP_TCP_SYN_RECEIVED) {
+    Fail(error);
+    Tell();
+  } else if (error == SP_EHOSTUNREACH || error == SP_ENETUNREACH) {
+    soft_error_ = error;
+  }
 }
 
 }  // namespace sockproof::reference

@@ -37,19 +37,22 @@ void TcpConnection::OpenActive(std::vector<uint8_t> user_data) {
 
 void TcpConnection::OpenPassive(const Packet& syn, std::vector<uint8_t> user_data) {
   user_data_ = std::move(user_data);
+  TakeSyn(syn);
+  unacknowledged_since_ = Now();
+  round_trip_.Sent(snd_max_, Now());
+  SendSyn();
+  ArmRetransmit();
+}
+
+void TcpConnection::TakeSyn(const Packet& syn) {
   if (ends_.local.ip.family == SP_CONNDATA) peer_user_data_ = syn.payload;
   state_ = SP_TCP_SYN_RECEIVED;
   snd_una_ = iss_;
   snd_nxt_ = snd_max_ = iss_ + 1;
-  unacknowledged_since_ = Now();
   irs_ = syn.tcp.sequence;
   rcv_nxt_ = rcv_adv_ = read_ = irs_ + 1;
-  scaling_ = true;
   receive_shift_ = WindowShift();
   TakeOptions(syn.tcp);
-  round_trip_.Sent(snd_max_, Now());
-  SendSyn();
-  ArmRetransmit();
 }
 
 // The smallest that can express the receive buffer (RFC 7323 2.3).

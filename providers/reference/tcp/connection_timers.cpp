@@ -54,7 +54,7 @@ void TcpConnection::OnRetransmitTimer() {
   }
   if (retransmissions_ >= RetryLimit() || UserTimeoutOver(unacknowledged_since_)) {
     if (opening && active_ && (ends_.local.ip.family == SP_CONNDATA || tcp_->policy().reset_abandoned_connect)) SendReset();
-    Fail(SP_ETIMEDOUT);
+    Fail(TimeOut());
     return;
   }
   ++retransmissions_;
@@ -93,9 +93,9 @@ void TcpConnection::OnPersistTimer() {
   const int silent = orphan_ ? probes_ : unanswered_probes_;
   if (silent >= RetryLimit() || (probes_ > 0 && UserTimeoutOver(probing_since_))) {
     if (orphan_) {
-      FailWithReset(SP_ETIMEDOUT);
+      FailWithReset(TimeOut());
     } else {
-      Fail(SP_ETIMEDOUT);
+      Fail(TimeOut());
     }
     return;
   }
@@ -129,7 +129,7 @@ void TcpConnection::OnKeepAliveTimer() {
   const bool over =
       settings_.user_timeout > 0 ? UserTimeoutOver(last_heard_) && keep_probes_ > 0 : keep_probes_ >= settings_.keep_count;
   if (over) {
-    FailWithReset(SP_ETIMEDOUT);
+    FailWithReset(TimeOut());
     return;
   }
   ++keep_probes_;

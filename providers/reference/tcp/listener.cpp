@@ -43,11 +43,51 @@ void TcpListener::OnSyn(const Packet& packet) {
     if (arrived) arrived();
     return;
   }
-  if (HalfOpen() >= static_cast<std::size_t>(std::max(tcp_->policy().half_open_maximum, 1))) return;
+  if (HalfOpen() >= static_cast<std::size_t>(std::max(tcp_->policy().half_open_maximum, 1))) {
+    if (tcp_->policy().syn_cookies) SendCookie(packet);
+    return;
+  }
   const std::shared_ptr<TcpConnection> connection = tcp_->Add(EndsOf(packet), settings_);
   connection->listener_ = this;
   half_open_.push_back(connection.get());
   connection->OpenPassive(packet, {});
+}
+
+void TcpListener::SendCookie(const Packet& syn) {
+  last_cookie_ = tcp_->scheduler_->Now();
+  Packet answer;
+  answer.source = syn.destination;
+  answer.destination = syn.source;
+  answer.tcp.flags = kSyn | kAck;
+  answer.tcp.sequence = tcp_->Cookie(EndsOf(syn), syn.tcp.sequence, syn.tcp.maximum_segment.value_or(0), 0);
+  answer.tcp.acknowledgement = syn.tcp.sequence + 1;
+  answer.tcp.window = CookieWindow();
+  answer.tcp.maximum_segment = static_cast<uint16_t>(tcp_->network_->MaximumPayload(syn.source.ip) - 20);
+  tcp_->network_->Send(std::move(answer));
+}
+
+uint16_t TcpListener::CookieWindow() const {
+  return static_cast<uint16_t>(std::min<std::size_t>(settings_.receive_buffer, UINT16_MAX));
+}
+
+bool TcpListener::TakeCookie(const Packet& packet) {
+  if (last_cookie_ < tcp_->scheduler_->Now() - 2 * Tcp::kCookieAge) return false;
+  Packet syn = packet;  // as it was, as far as the cookie can tell
+  syn.payload.clear();
+  syn.tcp.sequence = packet.tcp.sequence - 1;
+  syn.tcp.window_scale.reset();
+  const uint32_t cookie = packet.tcp.acknowledgement - 1;
+  syn.tcp.maximum_segment = tcp_->ReadCookie(cookie, EndsOf(packet), syn.tcp.sequence);
+  if (!syn.tcp.maximum_segment) return false;
+  if (Waiting() >= capacity_) return true;
+  const std::shared_ptr<TcpConnection> connection = tcp_->Add(EndsOf(packet), settings_);
+  connection->listener_ = this;
+  connection->iss_ = cookie;
+  connection->TakeSyn(syn);
+  connection->rcv_adv_ += CookieWindow();
+  connection->OnSegment(packet);
+  if (!connection->Established()) connection->Vanish();  // deferred, say: nothing would ever ask again
+  return true;
 }
 
 bool TcpListener::Admit(TcpConnection* connection, const Packet& packet, bool bare) {

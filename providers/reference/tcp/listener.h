@@ -54,6 +54,10 @@ class TcpListener {
   // How well it fits a destination: 0 not at all, the exact address best.
   int Fits(const Endpoint& destination) const;
   void OnSyn(const Packet& packet);
+  // A handshake of which nothing is kept (RFC 4987 3.6): all that must be known comes back with the last ACK.
+  void SendCookie(const Packet& syn);
+  uint16_t CookieWindow() const;          // that it offers
+  bool TakeCookie(const Packet& packet);  // false: the ACK returns none
   Request* FindWaiting(const FourTuple& ends);
   // The last ACK of a handshake: whether the connection may go into the queue now. If not, the segment is dropped.
   bool Admit(TcpConnection* connection, const Packet& packet, bool bare);
@@ -70,6 +74,7 @@ class TcpListener {
   bool conditional_ = false;
   std::deque<Request> queue_;
   std::vector<TcpConnection*> half_open_;
+  int64_t last_cookie_ = INT64_MIN;
 };
 
 }  // namespace sockproof::reference

@@ -25,6 +25,7 @@ struct TcpPolicy {
   int64_t time_wait = 60 * kSecond;
   int64_t delayed_ack = 40 * kMillisecond;
   int half_open_maximum = 128;        // SYN queue of one listener
+  bool syn_cookies = true;            // beyond that: RFC 4987 3.6; else the SYN is dropped
   bool reset_on_unread_close = true;  // RFC 2525 2.17, RFC 9293 3.10.4: data unread at close: RST
   bool challenge_acks = true;         // RFC 5961
   // Data that arrives after ShutdownRead: can be read all the same (Linux); is acknowledged and thrown away; or resets the

@@ -132,6 +132,7 @@ void Tcp::OnPacket(const Packet& packet) {
       return;
     }
   }
+  if (listener != nullptr && tcp.Has(kAck) && !tcp.Has(kSyn) && !tcp.Has(kRst) && listener->TakeCookie(packet)) return;
   // RFC 9293 3.10.7.1 and 3.10.7.2: an ACK that comes to a listener is as wrong as one that comes to nobody.
   const bool to_listener = listener != nullptr && !tcp.Has(kAck);
   if (!tcp.Has(kRst) && !to_listener) Refuse(packet);
@@ -185,6 +186,26 @@ uint32_t Tcp::InitialSequence(const FourTuple& ends) {
   constexpr uint32_t kApart = 1 << 18;
   const auto clock = static_cast<uint32_t>(scheduler_->Now() / (4 * kMicrosecond));
   return static_cast<uint32_t>(Hash(ends, secret_)) + clock + kApart * opened_++;
+}
+
+// Three bits say which of these the peer's segments are not smaller than, the others that nobody else could have made it up.
+constexpr uint16_t kCookieSegments[] = {0, 536, 1000, 1220, 1440, 1460, 8960, 65'000};
+constexpr uint32_t kCookieBits = 7;
+
+uint32_t Tcp::Cookie(const FourTuple& ends, uint32_t sequence, uint16_t segment, int age) const {
+  const auto epoch = static_cast<uint64_t>(scheduler_->Now() / kCookieAge - age);
+  uint32_t index = kCookieBits;
+  while (kCookieSegments[index] > segment) --index;
+  const uint64_t hash = Mix(Hash(ends, secret_ + epoch) + sequence + (uint64_t{index} << 32));
+  return (static_cast<uint32_t>(hash) & ~kCookieBits) | index;
+}
+
+std::optional<uint16_t> Tcp::ReadCookie(uint32_t cookie, const FourTuple& ends, uint32_t sequence) const {
+  const uint16_t segment = kCookieSegments[cookie & kCookieBits];
+  for (const int age : {0, 1}) {
+    if (Cookie(ends, sequence, segment, age) == cookie) return segment != 0 ? segment : uint16_t{536};
+  }
+  return std::nullopt;
 }
 
 }  // namespace sockproof::reference

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "reference/network.h"
@@ -55,6 +56,10 @@ class Tcp {
   // RST in answer to a segment that belongs to nothing (RFC 9293 3.10.7.1).
   void Refuse(const Packet& packet, const std::vector<uint8_t>& user_data = {});
   uint32_t InitialSequence(const FourTuple& ends);
+  // An initial sequence number that says which SYN it answers, and about how large the peer's segments are. Good for two ages.
+  static constexpr int64_t kCookieAge = 64 * kSecond;
+  uint32_t Cookie(const FourTuple& ends, uint32_t sequence, uint16_t segment, int age) const;
+  std::optional<uint16_t> ReadCookie(uint32_t cookie, const FourTuple& ends, uint32_t sequence) const;
 
   Scheduler* scheduler_;
   Network* network_;

@@ -113,6 +113,82 @@ TEST(Listen, SynAckIsSentAgainAtGrowingDistancesThenForgotten) {
   EXPECT_TRUE(script.Quiet());
 }
 
+TEST(Listen, FullSynQueueAnswersWithCookies) {
+  TcpPolicy policy;
+  policy.half_open_maximum = 1;
+  for (const uint8_t flags : {uint8_t{kAck}, uint8_t{kAck | kPsh}}) {
+    for (const std::string& payload : {std::string(), std::string("data")}) {
+      Script script(policy);
+      script.HalfOpen();
+      Packet other;
+      other.source = {script.there.ip, 6000};
+      other.destination = script.here;
+      other.tcp.flags = kSyn;
+      other.tcp.sequence = 77;
+      other.tcp.maximum_segment = 1300;
+      const auto inject = [&] {
+        const std::vector<uint8_t> bytes = Serialize(other);
+        script.host.network.Inject(bytes.data(), bytes.size());
+        script.host.Pass(0);
+      };
+      inject();
+      EXPECT_EQ(script.listener->HalfOpen(), 1u);
+      const Packet answer = script.Take();
+      EXPECT_EQ(int{answer.tcp.flags}, kSyn | kAck);
+      other.tcp = {};
+      other.tcp.flags = flags;
+      other.tcp.sequence = 78;
+      other.tcp.acknowledgement = answer.tcp.sequence + 2;
+      other.tcp.window = 1000;
+      other.payload = Bytes(payload);
+      inject();
+      EXPECT_EQ(int{script.Take().tcp.flags}, int{kRst}) << "not the number that was sent";
+      EXPECT_EQ(script.listener->Waiting(), 0u);
+      other.tcp.acknowledgement = answer.tcp.sequence + 1;
+      script.host.Pass(60 * kSecond);
+      script.seen.clear();
+      inject();
+      ASSERT_EQ(script.listener->Waiting(), 1u);
+      const auto connection = script.listener->Accept();
+      EXPECT_EQ(connection->state(), SP_TCP_ESTABLISHED);
+      EXPECT_EQ(connection->send_segment(), 1220);
+      EXPECT_EQ(Read(connection.get()), payload);
+    }
+  }
+}
+
+TEST(Listen, CookiesGrowOldAndCanBeOff) {
+  TcpPolicy policy;
+  policy.half_open_maximum = 1;
+  policy.syn_ack_retries = 100;
+  Host host(1, policy);
+  const auto listener = host.Listen(80, 8);
+  std::vector<Packet> seen;
+  host.network.SetFilter([&](const Packet& packet) {
+    if (packet.tcp.Has(kSyn) && packet.tcp.Has(kAck)) seen.push_back(packet);
+    return packet.tcp.Has(kSyn) && packet.tcp.Has(kAck);
+  });
+  const auto first = host.Connect(1000, 80), second = host.Connect(1001, 80);
+  host.Pass(0);
+  ASSERT_EQ(seen.size(), 2u);
+  Packet late;
+  late.source = Local(1001);
+  late.destination = Local(80);
+  late.tcp.flags = kAck;
+  late.tcp.sequence = seen.back().tcp.acknowledgement;
+  late.tcp.acknowledgement = seen.back().tcp.sequence + 1;
+  second->Close();
+  host.Pass(3 * 64 * kSecond);
+  host.network.Send(late);
+  host.Pass(0);
+  EXPECT_EQ(listener->Waiting(), 0u);
+  host.tcp.policy().syn_cookies = false;
+  seen.clear();
+  const auto third = host.Connect(1002, 80);
+  host.Pass(0);
+  EXPECT_TRUE(seen.empty());
+}
+
 TEST(SynReceived, WrongAckIsAnsweredWithResetAndTheRightOneStillCompletes) {
   Script script;
   script.HalfOpen();
@@ -266,6 +342,26 @@ TEST(Established, AcknowledgementOlderThanAnyWindowIsChallenged) {
   EXPECT_EQ(script.connection->Readable(), 0u);
   script.Send({.acknowledgement = 1u - 60'000, .payload = "old"});
   EXPECT_EQ(Read(script.connection.get()), "old");
+}
+
+TEST(Established, UnreachableIsTheReasonOfALaterTimeOut) {
+  TcpPolicy policy;
+  policy.data_retries = 2;
+  Script script(policy);
+  script.Establish();
+  Write(script.connection.get(), "data");
+  Packet icmp;
+  icmp.protocol = Protocol::kIcmp;
+  icmp.source.ip = script.there.ip;
+  icmp.destination.ip = script.here.ip;
+  icmp.icmp = {IcmpHeader::Reason::kHost, Protocol::kTcp, script.here, script.there, script.ours + 1};
+  const std::vector<uint8_t> bytes = Serialize(icmp);
+  script.host.network.Inject(bytes.data(), bytes.size());
+  script.host.Pass(0);
+  EXPECT_EQ(script.connection->state(), SP_TCP_ESTABLISHED);
+  EXPECT_EQ(script.connection->error(), SP_OK);
+  EXPECT_TRUE(script.host.Until([&] { return script.connection->error() != SP_OK; }));
+  EXPECT_EQ(script.connection->error(), SP_EHOSTUNREACH);
 }
 
 TEST(Established, WithoutTheChecksOfRfc5961AnyResetInTheWindowCounts) {
