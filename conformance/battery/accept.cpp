@@ -314,12 +314,15 @@ SCENARIO(Accept, ClosedListener, kConnections, accept::closed_listener) {
 }
 
 SCENARIO(Accept, SocketThatDoesNotListen, kConnections, accept::not_listening, accept::client_socket) {
-  Socket fresh = net.NewListening(SP_NONBLOCKING);
-  CHECK_REQUIREMENT(accept::not_listening, AcceptSoon(fresh));
-  Listener bound = BoundOn(net);
-  Step(bound.socket.SetModes(SP_NONBLOCKING));
-  CHECK_REQUIREMENT(accept::not_listening, AcceptSoon(bound.socket));
-  CHECK_REQUIREMENT(accept::not_listening, AcceptSoon(bound.socket, nullptr, InTurn(1)));
+  // Neither mode is a reason to wait, nor to say that nothing is there.
+  for (const uint32_t modes : {uint32_t{SP_NONBLOCKING}, 0u}) {
+    Socket fresh = net.NewListening(modes);
+    CHECK_REQUIREMENT(accept::not_listening, AcceptSoon(fresh));
+    Listener bound = BoundOn(net);
+    if (modes != 0) Step(bound.socket.SetModes(modes));
+    CHECK_REQUIREMENT(accept::not_listening, AcceptSoon(bound.socket));
+    CHECK_REQUIREMENT(accept::not_listening, AcceptSoon(bound.socket, nullptr, InTurn(1)));
+  }
   Pair pair = ConnectedPair(net);
   Step(pair.client.SetModes(SP_NONBLOCKING));
   CHECK_REQUIREMENT(accept::client_socket, AcceptSoon(pair.client));

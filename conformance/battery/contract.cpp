@@ -48,4 +48,23 @@ SCENARIO(Contract, ClosedSocketsLeaveNoHandles, kConnections.Needs({SP_CAP_HANDL
   CHECK_REQUIREMENT(contract::handles_released, Same(after, before, "open handles after eight connections came and went"));
 }
 
+SCENARIO(Contract, FailedCallsLeaveNoHandles, kConnections.Needs({SP_CAP_HANDLE_COUNT}), contract::handles_released) {
+  Host& host = Host::Get();
+  Listener listener = ListenOn(net);
+  static_cast<void>(Must(listener.socket.SetModes(SP_NONBLOCKING)));
+  Listener bound = BoundOn(net);
+  uint64_t before = 0, after = 0;
+  host.Expect(host.counters.open_handles(host.self(), &before), "handle_count", "count the open handles");
+  for (int round = 0; round < 8; ++round) {
+    static_cast<void>(listener.socket.Accept());  // nothing waits
+    static_cast<void>(bound.socket.Accept());     // does not listen
+    static_cast<void>(bound.socket.Bind(net.ToBind()));
+    Socket client = net.NewConnecting();
+    static_cast<void>(client.Connect(bound.address));  // refused
+    static_cast<void>(client.Listen(-1));
+  }
+  host.Expect(host.counters.open_handles(host.self(), &after), "handle_count", "count the open handles");
+  CHECK_REQUIREMENT(contract::handles_released, Same(after, before, "open handles after calls that failed"));
+}
+
 }  // namespace sockproof

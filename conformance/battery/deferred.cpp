@@ -166,6 +166,21 @@ SCENARIO(Deferred, OnlySendersComeOut, kTcp.Waits(milliseconds(60)), deferred::o
                                                     : Outcome(outcome::violated, detail));
 }
 
+SCENARIO(Deferred, EachClientIsDeferred, kTcp.Waits(milliseconds(120)), deferred::not_before_data,
+         deferred::data_wakes_listener) {
+  Listener listener = DeferringListener(net);
+  // One that was handed out changes nothing for the next.
+  for (int i = 0; i < 2; ++i) {
+    Socket client = DeferredClient(listener, net);
+    CHECK_REQUIREMENT(deferred::not_before_data, Offers(listener));
+    Tag(client, 0);
+    const bool woken = WaitReady(listener.socket, SP_IN);
+    CHECK_REQUIREMENT(deferred::data_wakes_listener, Readiness(woken));
+    if (!woken) return;
+    const Socket server = Must(listener.socket.Accept());
+  }
+}
+
 SCENARIO(Deferred, EndOfStreamComesOut, kTcp, deferred::fin_is_handed_out) {
   Listener listener = DeferringListener(net);
   Socket client = DeferredClient(listener, net);

@@ -29,6 +29,20 @@ struct FaultList {
   std::size_t count;
 };
 // One list a file; registry.cpp puts them together.
-extern const FaultList kListenFaults, kAcceptFaults;
+extern const FaultList kListenFaults;
+extern const FaultList kBacklogFaults;
+extern const FaultList kBindFaults;
+extern const FaultList kAcceptFaults;
+extern const FaultList kAcceptAddressFaults;
+extern const FaultList kAcceptFlagFaults;
+extern const FaultList kAcceptTimeFaults;
+extern const FaultList kAcceptGoneFaults;
+extern const FaultList kConnectFaults;
+extern const FaultList kProgressFaults;
+extern const FaultList kRefusedFaults;
+extern const FaultList kDeferredFaults;
+extern const FaultList kClosingFaults;
+extern const FaultList kErrorFaults;
+extern const FaultList kCrashFaults;
 
 }  // namespace sockproof::faulty

@@ -8,6 +8,13 @@
 namespace sockproof::faulty {
 namespace {
 
+// One a line, so that they can be told apart.
+const FaultList* const kLists[] = {
+    &kListenFaults,     &kBacklogFaults,    &kBindFaults,       &kAcceptFaults,  &kAcceptAddressFaults,
+    &kAcceptFlagFaults, &kAcceptTimeFaults, &kAcceptGoneFaults, &kConnectFaults, &kProgressFaults,
+    &kRefusedFaults,    &kDeferredFaults,   &kClosingFaults,    &kErrorFaults,   &kCrashFaults,
+};
+
 // A provider is opened once a process, and so is this. Never destroyed: threads may still be in a call at the end.
 Wrapped* the_wrapped = nullptr;
 
@@ -36,8 +43,8 @@ int32_t Wait(void*, sp_operation operation, int64_t timeout_ns, sp_result* resul
 
 std::vector<const Fault*> AllFaults() {
   std::vector<const Fault*> all;
-  for (const FaultList& list : {kListenFaults, kAcceptFaults}) {
-    for (std::size_t i = 0; i < list.count; ++i) all.push_back(&list.faults[i]);
+  for (const FaultList* list : kLists) {
+    for (std::size_t i = 0; i < list->count; ++i) all.push_back(&list->faults[i]);
   }
   std::sort(all.begin(), all.end(), [](const Fault* a, const Fault* b) { return std::strcmp(a->name, b->name) < 0; });
   return all;

@@ -70,7 +70,8 @@ void Wrapped::Learn(const sp_call& call, const sp_result& result) {
       if (ok) one.listening = true, one.backlog = call.u.listen.backlog;
       break;
     case SP_OP_CONNECT:
-      one.connecting = result.error == SP_EINPROGRESS || result.error == SP_EAGAIN || result.error == SP_EINTR;
+      one.connecting =
+          result.error == SP_EINPROGRESS || result.error == SP_EAGAIN || result.error == SP_EINTR || result.error == SP_EALREADY;
       one.connected = one.connected || ok;
       break;
     case SP_OP_SET_MODE:
