@@ -96,7 +96,7 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return std::min(backlog, 128); });
      }},
-    {"backlog-is-a-byte", "of the backlog only the lowest eight bits count", "backlog.capacity backlog.huge", "linux",
+    {"backlog-is-a-byte", "of the backlog only the lowest eight bits count", "backlog.capacity_grows_with_backlog", "linux",
      "lwIP CHANGELOG 2008-01-04: the backlog parameter is an u8_t",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return backlog & 0xFF; });
