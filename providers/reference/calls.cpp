@@ -157,7 +157,7 @@ int32_t CallName(Stack* stack, Socket* socket, uint32_t op, sp_name_args* args) 
   return error != SP_OK ? error : Store(name, stack->profile().short_is_fault, &args->name);
 }
 
-int32_t CallIoctl(const Hold& file, const sp_ioctl_args& args, int64_t* value) {
+int32_t CallIoctl(const Profile& profile, const Hold& file, const sp_ioctl_args& args, int64_t* value) {
   auto* socket = dynamic_cast<Socket*>(file.get());
   switch (args.request) {
     case SP_IOCTL_NONBLOCKING:
@@ -178,6 +178,8 @@ int32_t CallIoctl(const Hold& file, const sp_ioctl_args& args, int64_t* value) {
     }
     case SP_IOCTL_UNKNOWN:
       return SP_ENOTTY;
+    case SP_IOCTL_FAST_PATH:
+      return profile.fast_path;
     default:
       return SP_NOT_SUPPORTED;
   }
@@ -294,7 +296,7 @@ int32_t Dispatch(Stack* stack, sp_call* call, sp_result* result) {
     case SP_OP_RECV:
       return RecvCall(stack, file, &call->u.recv, &result->value);
     case SP_OP_IOCTL:
-      return CallIoctl(file, call->u.ioctl, &result->value);
+      return CallIoctl(stack->profile(), file, call->u.ioctl, &result->value);
     case SP_OP_DUPLICATE:
       return CallDuplicate(stack, call->handle, file, call->u.duplicate, result);
     case SP_OP_SET_MODE:

@@ -10,7 +10,7 @@ namespace sockproof::reference {
 namespace {
 
 constexpr std::size_t kOverhead = 256;  // what a datagram costs its receiver beside its bytes
-constexpr std::size_t kHeader = 8;
+constexpr std::size_t kIpHeader = 20, kUdpHeader = 8;
 
 }  // namespace
 
@@ -112,8 +112,8 @@ int32_t DatagramSocket::Connect(ConnectRequest* request) {
 }
 
 int32_t DatagramSocket::Send(SendRequest* request) {
-  const uint16_t most = 65535 - 20 - 8;
-  if (request->bytes.size() > most) return SP_EMSGSIZE;
+  constexpr std::size_t kMost = 65535 - kIpHeader - kUdpHeader;
+  if (request->bytes.size() > kMost) return SP_EMSGSIZE;
   if ((request->flags & SP_MSG_OOB) != 0) return SP_EOPNOTSUPP;
   Endpoint remote;
   if (request->to.has_value()) {

@@ -166,6 +166,7 @@ Profile Winsock() {
   profile.name_unbound = SP_EINVAL;
   profile.accept_reset = SP_ECONNRESET;
   profile.wrong_family_bind = SP_EFAULT;
+  profile.fast_path = SP_EOPNOTSUPP;  // there is no shorter way through this network
   profile.select_nothing = SP_EINVAL;
   profile.select_not_socket = SP_ENOTSOCK;
   profile.refused_poll_flags = SP_PRI | SP_WRBAND | SP_ERR | SP_HUP | SP_NVAL;

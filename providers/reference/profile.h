@@ -62,6 +62,7 @@ struct Profile {
   int32_t datagram_refused = SP_ECONNREFUSED;  // what a connected datagram socket hears when nobody is there
   int32_t select_not_socket = SP_OK;           // select on what is open and no socket
   uint32_t refused_poll_flags = 0;             // SP_EINVAL
+  int32_t fast_path = SP_NOT_SUPPORTED;        // SIO_LOOPBACK_FAST_PATH
   int32_t select_nothing = SP_OK;              // select without a socket
   int32_t local_unconnected = SP_EINVAL;       // a receive on an AF_UNIX stream that is not connected
   int32_t local_shutdown_unconnected = SP_OK;
