@@ -106,11 +106,14 @@ int32_t ExclusiveConflict(const Binding& now, const Binding& there, bool chosen)
   if (chosen) return SP_EADDRINUSE;
   // What a listener accepted is bound with it: once that is closed they bar nobody but who wants the address for itself alone.
   if (there.remote.has_value() && !there.by_connect) return there.exclusive || now.exclusive ? SP_EADDRINUSE : SP_OK;
-  const bool same = IsAny(now.local.ip) == IsAny(there.local.ip);
-  if (there.exclusive) return now.reuse_address ? SP_EACCES : SP_EADDRINUSE;
-  if (now.exclusive) return SP_EADDRINUSE;
-  if (now.reuse_address || !same) return SP_OK;
-  return SP_EADDRINUSE;
+  // "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE", the table for Windows Server 2003 and later, of one user's sockets.
+  const bool any = IsAny(now.local.ip), there_any = IsAny(there.local.ip);
+  if (any == there_any) {
+    if (!now.reuse_address) return SP_EADDRINUSE;
+    return there.reuse_address && !there.exclusive ? SP_OK : SP_EACCES;
+  }
+  if (any) return now.exclusive ? SP_EADDRINUSE : SP_OK;
+  return there.exclusive ? SP_EACCES : SP_OK;
 }
 
 }  // namespace sockproof::reference

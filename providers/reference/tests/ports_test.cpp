@@ -32,22 +32,22 @@ int32_t Second(ConflictRule rule, const Options& first, const Options& second) {
   return ports.Bind(two);
 }
 
-// "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE", the table of two binds by one user: rows are the first bind.
+// "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE", the table for Windows Server 2003 and later of two binds by one user. Rows are
+// the first bind, columns the second; in both: the wildcard address and a specific one, by default, then to be reused, then
+// exclusive.
 TEST(Ports, ExclusiveTable) {
-  const Options kDefault{}, kDefaultAny{true}, kReuse{false, true}, kReuseAny{true, true}, kOnly{false, false, true},
-      kOnlyAny{true, false, true};
-  EXPECT_EQ(Second(ExclusiveConflict, kDefault, kDefault), SP_EADDRINUSE);
-  EXPECT_EQ(Second(ExclusiveConflict, kDefaultAny, kDefault), SP_OK);
-  EXPECT_EQ(Second(ExclusiveConflict, kDefault, kDefaultAny), SP_OK);
-  EXPECT_EQ(Second(ExclusiveConflict, kDefault, kReuse), SP_OK);
-  EXPECT_EQ(Second(ExclusiveConflict, kDefault, kOnly), SP_EADDRINUSE);
-  EXPECT_EQ(Second(ExclusiveConflict, kReuse, kReuse), SP_OK);
-  EXPECT_EQ(Second(ExclusiveConflict, kReuse, kDefault), SP_EADDRINUSE);
-  EXPECT_EQ(Second(ExclusiveConflict, kReuseAny, kDefault), SP_OK);
-  EXPECT_EQ(Second(ExclusiveConflict, kOnly, kReuse), SP_EACCES);
-  EXPECT_EQ(Second(ExclusiveConflict, kOnly, kDefault), SP_EADDRINUSE);
-  EXPECT_EQ(Second(ExclusiveConflict, kOnly, kOnly), SP_EADDRINUSE);
-  EXPECT_EQ(Second(ExclusiveConflict, kOnlyAny, kReuseAny), SP_EACCES);
+  constexpr Options kBinds[] = {{true}, {false}, {true, true}, {false, true}, {true, false, true}, {false, false, true}};
+  constexpr int32_t kUsed = SP_EADDRINUSE, kAccess = SP_EACCES;
+  constexpr int32_t kTable[6][6] = {
+      {kUsed, SP_OK, kAccess, SP_OK, kUsed, SP_OK},       {SP_OK, kUsed, SP_OK, kAccess, kUsed, kUsed},
+      {kUsed, SP_OK, SP_OK, SP_OK, kUsed, SP_OK},         {SP_OK, kUsed, SP_OK, SP_OK, kUsed, kUsed},
+      {kUsed, kAccess, kAccess, kAccess, kUsed, kAccess}, {SP_OK, kUsed, SP_OK, kAccess, kUsed, kUsed},
+  };
+  for (int first = 0; first < 6; ++first) {
+    for (int second = 0; second < 6; ++second) {
+      EXPECT_EQ(Second(ExclusiveConflict, kBinds[first], kBinds[second]), kTable[first][second]) << first << ' ' << second;
+    }
+  }
 }
 
 TEST(Ports, SharingNeedsBothAndNoListener) {
