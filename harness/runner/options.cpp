@@ -47,6 +47,7 @@ std::optional<Options> read_options(int argc, char** argv) {
 
   CLI::App app{"Runs the scenarios of a sockproof battery, one process each, and writes results.jsonl."};
   app.add_option("--battery", options.battery, "the sockproof-battery program")->required()->check(CLI::ExistingFile);
+  app.add_option("--battery-digest", options.battery_digest, "its SHA-256, for one who runs the same program many times");
   auto* target = app.add_option("--target", options.target_file, "target file (TOML)")->check(CLI::ExistingFile);
   auto* provider = app.add_option("--provider", options.provider, "PROVIDER[:ARG], in place of a target file");
   auto* profile = app.add_option("--profile", options.profile, "the documents that the provider answers to");

@@ -25,6 +25,7 @@ struct Shard {
 
 struct Options {
   std::filesystem::path battery;
+  std::string battery_digest;         ///< its SHA-256, from a caller that knows it already; empty: it is computed
   std::filesystem::path target_file;  ///< empty when provider and profile were given instead
   std::string provider;
   std::string profile;

@@ -166,7 +166,7 @@ Plan make_plan(const Options& given) {
   facts.shard = options.shard;
   facts.argv = options.argv;
   facts.battery_path = plan.battery.string();
-  facts.battery_digest = sha256_of_file(plan.battery);
+  facts.battery_digest = options.battery_digest.empty() ? sha256_of_file(plan.battery) : options.battery_digest;
 
   const auto ask = [&](const char* question) { return ask_battery(plan.battery, facts.target, facts.selftest, question); };
   const std::vector<Scenario> all = parse_scenarios(ask("--list=scenarios"));

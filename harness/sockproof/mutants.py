@@ -3,6 +3,7 @@
 A fault is killed by a scenario that declares a requirement which the fault breaks, and ends unexpectedly with the fault in the
 provider. Anything else that fails is told, and kills nothing."""
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -82,12 +83,12 @@ def unbroken(build: Build, target: Target, rows: Iterable[Row]) -> list[Json]:
             if entry["level"] == "MUST" and entry["id"] not in broken and not entry["needs"]]
 
 
-def _try(build: Build, target: Target, fault: Fault, scenarios: list[Json], full: bool) -> Row:
+def _try(build: Build, target: Target, fault: Fault, scenarios: list[Json], full: bool, digest: str) -> Row:
     row = Row(fault)
     names = about(fault, scenarios)
     said: list[str] = []
     if names:
-        options = runner.Options(filter=":".join(names), fault=fault.name, jobs=1, stop_at_first=not full)
+        options = runner.Options(filter=":".join(names), fault=fault.name, jobs=1, stop_at_first=not full, battery_digest=digest)
         results, code = _run(build, target, options, said.append)
         row.harness_failed = code == runner.HARNESS_FAILED and not any(each.unexpected for each in results.scenarios)
         row.broken |= _broken(results)
@@ -95,7 +96,7 @@ def _try(build: Build, target: Target, fault: Fault, scenarios: list[Json], full
         row.missing = sorted({each.name for each in results.scenarios if each.verdict == "not_supported"})
     if full or not row.killers:
         rest = [entry["name"] for entry in scenarios if entry["name"] not in set(names)]
-        options = runner.Options(filter=":".join(rest), fault=fault.name, jobs=1, stop_at_first=not full)
+        options = runner.Options(filter=":".join(rest), fault=fault.name, jobs=1, stop_at_first=not full, battery_digest=digest)
         if rest and (full or not row.missing):
             results, _ = _run(build, target, options, said.append)
             row.broken |= _broken(results)
@@ -107,10 +108,11 @@ def matrix(build: Build, target: Target, chosen: list[Fault], jobs: int | None, 
            done: Callable[[Row], None]) -> list[Row]:
     """Tries each fault on the target; calls `done` (from any thread, one at a time) as each is settled."""
     scenarios = runner.listing(build, "scenarios", target.provider, target.profile)
+    digest = hashlib.sha256(build.battery.read_bytes()).hexdigest()
     lock = threading.Lock()
 
     def one(fault: Fault) -> Row:
-        row = _try(build, target, fault, scenarios, full)
+        row = _try(build, target, fault, scenarios, full, digest)
         with lock:
             done(row)
         return row

@@ -33,6 +33,7 @@ class Options:
     strict: bool = False
     fault: str | None = None
     stop_at_first: bool = False
+    battery_digest: str | None = None
 
     def arguments(self) -> list[str]:
         words: list[str] = []
