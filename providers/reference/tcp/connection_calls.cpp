@@ -140,6 +140,8 @@ void TcpConnection::Close() {
   orphan_ = true;
   changed = nullptr;
   const bool unread = (Readable() > 0 || HasUrgent()) && tcp_->policy().reset_on_unread_close;
+  // RFC 2525 2.17: the peer hears that it was not read, also where an abort has nothing to say any more.
+  if (unread && (state_ == SP_TCP_CLOSING || state_ == SP_TCP_LAST_ACK)) SendReset();
   if (state_ == SP_TCP_SYN_SENT || (unread && state_ != SP_TCP_TIME_WAIT)) {
     Abort();
     return;

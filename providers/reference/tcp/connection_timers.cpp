@@ -47,12 +47,13 @@ void TcpConnection::OnRetransmitTimer() {
   const bool opening = state_ == SP_TCP_SYN_SENT || state_ == SP_TCP_SYN_RECEIVED;
   // TCP_DEFER_ACCEPT: the client has acknowledged and owes nothing but data. It is asked again when its time is over.
   const bool deferred = deferred_ && listener_ != nullptr;
-  if (deferred && Now() - opened_at_ < listener_->settings().defer_accept) {
+  const bool over = UserTimeoutOver(unacknowledged_since_);
+  if (deferred && !over && Now() - opened_at_ < listener_->settings().defer_accept) {
     round_trip_.BackOff();
     ArmRetransmit();
     return;
   }
-  if (retransmissions_ >= RetryLimit() || UserTimeoutOver(unacknowledged_since_)) {
+  if (over || retransmissions_ >= RetryLimit()) {
     if (opening && active_ && (ends_.local.ip.family == SP_CONNDATA || tcp_->policy().reset_abandoned_connect)) SendReset();
     Fail(TimeOut());
     return;

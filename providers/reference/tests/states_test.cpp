@@ -382,6 +382,19 @@ TEST(FinWait2, FullyShutEndAnswersDataWithReset) {
   EXPECT_EQ(script.connection->error(), SP_ECONNRESET);
 }
 
+TEST(LastAck, CloseWithUnreadDataResets) {
+  Script script;
+  script.Establish();
+  script.Send({.flags = kAck | kFin, .payload = "unread"});
+  script.connection->ShutdownWrite();
+  script.host.Pass(0);
+  EXPECT_EQ(script.connection->state(), SP_TCP_LAST_ACK);
+  script.seen.clear();
+  script.connection->Close();
+  EXPECT_EQ(int{script.Take().tcp.flags}, kRst | kAck);
+  EXPECT_EQ(script.connection->state(), SP_TCP_CLOSED);
+}
+
 TEST(ShutdownRead, WhatBecomesOfDataIsAPolicy) {
   using After = TcpPolicy::AfterShutdownRead;
   for (const After after : {After::kDeliver, After::kDiscard, After::kReset}) {

@@ -129,6 +129,19 @@ TEST(DeferAccept, BareAcksChangeNothingAndTheSynAckIsSentOnceMore) {
   EXPECT_EQ(script.listener->Waiting(), 1u);
 }
 
+TEST(DeferAccept, UserTimeoutEndsItEarlier) {
+  Host host;
+  TcpSettings settings;
+  settings.defer_accept = 10 * kSecond;
+  settings.user_timeout = 2 * kSecond;
+  const auto listener = host.Listen(80, 2, settings);
+  const auto client = host.Connect(1000, 80);
+  host.Pass(0);
+  EXPECT_EQ(listener->HalfOpen(), 1u);
+  host.Pass(2 * kSecond);
+  EXPECT_EQ(listener->HalfOpen(), 0u);
+}
+
 TEST(Orphan, LingerOfFinWait2IsASetting) {
   Script script;
   const auto at = script.Bring(SP_TCP_FIN_WAIT_2);
