@@ -211,7 +211,7 @@ struct sp_connect_args {
   struct sp_user_data caller_data; /* in: `length` bytes */
   /* In: `length` is the room that the caller says there is; out: how much came back, at `data`. When the attempt goes on after
    * the call has returned (non-blocking), `length` and `data` are written when it ends, before FD_CONNECT is recorded: the suite
-   * keeps this whole sp_call, and the memory, until then or until the socket is closed. */
+   * keeps this whole sp_call, and the memory, until then or until the socket is closed; with present 0 it keeps nothing. */
   struct sp_user_data callee_data;
   int32_t has_qos, has_group_qos;  /* pass lpSQOS / lpGQOS */
   struct sp_qos qos;
