@@ -138,9 +138,12 @@ def _pytest() -> str:
     return say([sys.executable, "-m", "pytest", "harness", "-q", "-n", str(CORES)], r"\d+ (passed|failed|error).* in ")
 
 
-def _battery(preset: str) -> Callable[[], str]:
-    return lambda: say([sys.executable, "-E", "-s", str(paths.ROOT / "harness"), "run", "linux", "--preset", preset],
-                       r"scenarios? in .* unexpected")
+def _sockproof(words: list[str], closing: str) -> Callable[[], str]:
+    return lambda: say([sys.executable, "-E", "-s", str(paths.ROOT / "harness"), *words], closing)
+
+
+def _battery(target: str, preset: str) -> Callable[[], str]:
+    return _sockproof(["run", target, "--preset", preset], r"scenarios? in .* unexpected")
 
 
 STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
@@ -150,8 +153,11 @@ STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("build debug (ASan, UBSan)", _build("debug", ())),
     ("ctest", _ctest("debug")),
     ("pytest", _pytest),
-    ("battery on linux", _battery("release")),
-    ("battery on linux, debug", _battery("debug")),
+    ("battery on linux", _battery("linux", "release")),
+    ("battery on linux, debug", _battery("linux", "debug")),
+    ("battery on the reference provider", _battery("reference", "release")),
+    ("battery on the reference provider, debug", _battery("reference:linux", "debug")),
+    ("kill matrix", _sockproof(["mutants", "reference:linux"], r"faults? on .* in ")),
     ("clang-tidy", _tidy),
 )
 
