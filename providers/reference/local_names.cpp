@@ -24,13 +24,6 @@ int32_t ErrorOf(const std::error_code& code) {
 
 bool IsAbstract(const std::string& name) { return !name.empty() && name.front() == '\0'; }
 
-// What a path leads to: SP_OK with its canonical form if there is something.
-int32_t Resolve(const std::string& name, fs::path* canonical) {
-  std::error_code code;
-  *canonical = fs::canonical(name, code);
-  return code ? ErrorOf(code) : SP_OK;
-}
-
 }  // namespace
 
 int32_t LocalNames::Bind(const std::string& name, LocalSocket* socket) {
@@ -50,9 +43,7 @@ int32_t LocalNames::Bind(const std::string& name, LocalSocket* socket) {
   if (there.type() == fs::file_type::none) return ErrorOf(code);
   if (there.type() != fs::file_type::not_found) return SP_EADDRINUSE;
   if (!std::ofstream(path)) return SP_EACCES;
-  fs::path canonical;
-  if (const int32_t error = Resolve(name, &canonical); error != SP_OK) return error;
-  names_[canonical.string()] = socket;
+  names_[name] = socket;
   return SP_OK;
 }
 
@@ -68,18 +59,26 @@ void LocalNames::Forget(LocalSocket* socket) {
 }
 
 int32_t LocalNames::Find(const std::string& name, LocalSocket** socket) const {
-  std::string key = name;
-  if (!IsAbstract(name)) {
-    fs::path canonical;
-    if (const int32_t error = Resolve(name, &canonical); error != SP_OK) return error;
-    // To connect is to write (unix(7)).
-    if (!std::fstream(canonical, std::ios::in | std::ios::out) && !std::ofstream(canonical, std::ios::app)) return SP_EACCES;
-    key = canonical.string();
+  if (IsAbstract(name)) {
+    const auto found = names_.find(name);
+    if (found == names_.end()) return SP_ECONNREFUSED;
+    *socket = found->second;
+    return SP_OK;
   }
-  const auto found = names_.find(key);
-  if (found == names_.end()) return SP_ECONNREFUSED;
-  *socket = found->second;
-  return SP_OK;
+  std::error_code code;
+  if (fs::status(name, code).type() == fs::file_type::not_found || code) {
+    static_cast<void>(fs::canonical(name, code));  // tells a missing file from a loop, and from one below a file
+    return ErrorOf(code);
+  }
+  // To connect is to write (unix(7)).
+  if (!std::fstream(name, std::ios::in | std::ios::out) && !std::ofstream(name, std::ios::app)) return SP_EACCES;
+  // Another path may lead to the same file.
+  for (const auto& [bound, owner] : names_) {
+    if (IsAbstract(bound) || (bound != name && !fs::equivalent(bound, name, code))) continue;
+    *socket = owner;
+    return SP_OK;
+  }
+  return SP_ECONNREFUSED;
 }
 
 }  // namespace sockproof::reference

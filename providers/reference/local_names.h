@@ -24,7 +24,7 @@ class LocalNames {
   int32_t Find(const std::string& name, LocalSocket** socket) const;
 
  private:
-  // Abstract ones as they are; paths in their canonical form.
+  // As they were given to bind.
   std::map<std::string, LocalSocket*> names_;
 };
 
