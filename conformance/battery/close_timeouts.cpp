@@ -251,11 +251,12 @@ SCENARIO(Close, KeepAliveIdleDefault, kTcp.Needs({SP_CAP_KNOBS}), close::keepali
   }
 }
 
-SCENARIO(Close, KeepAlive, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milliseconds(2100)), close::keepalive_dead,
+SCENARIO(Close, KeepAlive, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milliseconds(3100)), close::keepalive_dead,
          close::keepalive_dead_broken, close::keepalive_live, close::keepalive_off) {
+  constexpr int kProbes = 2;
   const auto keep = [](Socket& socket) {
-    for (const int32_t option : {SP_TCP_KEEPIDLE, SP_TCP_KEEPINTVL, SP_TCP_KEEPCNT})
-      static_cast<void>(Must(socket.Set(option, 1)));
+    for (const int32_t option : {SP_TCP_KEEPIDLE, SP_TCP_KEEPINTVL}) static_cast<void>(Must(socket.Set(option, 1)));
+    static_cast<void>(Must(socket.Set(SP_TCP_KEEPCNT, kProbes)));
     static_cast<void>(Must(socket.Set(SP_SO_KEEPALIVE, 1)));
   };
   // Three connections side by side: a dead peer, one that answers, and a dead one that nobody asks.
@@ -265,7 +266,7 @@ SCENARIO(Close, KeepAlive, kTcp46.Needs({SP_CAP_SILENCE}).Waits(milliseconds(210
   keep(live.client);
   const Stopwatch watch;
   keep(dead.client);
-  const Ending ending = WatchEnding(dead.client, watch, seconds(2));
+  const Ending ending = WatchEnding(dead.client, watch, seconds(1 + kProbes));
   CHECK_REQUIREMENT(close::keepalive_dead, ending.time);
   CHECK_REQUIREMENT(close::keepalive_dead_broken, ending.error);
   const auto alive = [](Socket& from, Socket& to) {

@@ -23,6 +23,16 @@ SCENARIO(Contract, EveryBufferKeepsItsEnd, kConnections, contract::output_within
   }
   CHECK_REQUIREMENT(contract::possible_result, Holds(possible, "recv into 100 bytes, 1000 waiting"));
 
+  // More room than there is data: what is behind it is the face's to watch as well.
+  Pair roomy = ConnectedPair(net);
+  for (const int32_t form : {SP_FORM_DEFAULT, SP_FORM_FILE, SP_FORM_ADDRESS, SP_FORM_MESSAGE, SP_FORM_VECTOR}) {
+    RecvOptions options;
+    options.form = form;
+    if (form == SP_FORM_MESSAGE || form == SP_FORM_VECTOR) options.pieces = {1, 10, 89};
+    SendAll(roomy.client, Payload{4, 0, 7});
+    static_cast<void>(Must(roomy.server.Recv(100, options)));
+  }
+
   bool kept = true;
   for (const int32_t length : {0, 1, 2, 3, 7, 8, 15, 16, 27, 28}) {
     AskAddress ask;
@@ -33,6 +43,18 @@ SCENARIO(Contract, EveryBufferKeepsItsEnd, kConnections, contract::output_within
     }
   }
   CHECK_REQUIREMENT(contract::output_within_length, Holds(kept, "names into short buffers"));
+}
+
+SCENARIO(Contract, ASendLeavesItsData, kConnections, contract::input_untouched) {
+  Pair pair = ConnectedPair(net);
+  const std::vector<uint8_t> data = Payload{5, 0, 100}.Bytes();
+  for (const int32_t form : {SP_FORM_DEFAULT, SP_FORM_FILE, SP_FORM_ADDRESS, SP_FORM_MESSAGE, SP_FORM_VECTOR}) {
+    std::vector<uint8_t> sent = data;
+    SendOptions options;
+    options.form = form;
+    const Result result = Must(pair.client.SendBuffers({sp_buffer{sent.data(), sent.size(), SP_POINTER_VALID, 0}}, options));
+    CHECK_REQUIREMENT(contract::input_untouched, Holds(sent == data, result.text()));
+  }
 }
 
 SCENARIO(Contract, ClosedSocketsLeaveNoHandles, kConnections.Needs({SP_CAP_HANDLE_COUNT}), contract::handles_released) {

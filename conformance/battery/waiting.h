@@ -21,6 +21,20 @@ Outcome Settled(Task<Value>& task, Value* value = nullptr) {
   return seen;
 }
 
+// What a call came to that must not wait: "still_blocked" if it did not come back, "late" if it took its time all the same. Time
+// that the machine took from this process does not count.
+template <typename Call>
+Outcome WithoutWaiting(Call call) {
+  constexpr milliseconds kAtOnce{500};
+  const Stopwatch watch;
+  auto task = Spawn("a call that must not wait", std::move(call));
+  if (!task.DoneWithin(Patience())) return outcome::still_blocked;
+  const Nanoseconds took = task.Elapsed();
+  const Outcome seen = task.Join();
+  if (took <= kAtOnce + watch.Stall()) return seen;
+  return Outcome(outcome::late, fmt::format("{} after {} ms", seen.name(), took / milliseconds(1)));
+}
+
 // accept and accept4 in turn: what holds for one holds for the other.
 inline AcceptOptions InTurn(int64_t number) {
   AcceptOptions options;

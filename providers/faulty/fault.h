@@ -44,5 +44,15 @@ extern const FaultList kDeferredFaults;
 extern const FaultList kClosingFaults;
 extern const FaultList kErrorFaults;
 extern const FaultList kCrashFaults;
+extern const FaultList kDataFaults;
+extern const FaultList kFlagFaults;
+extern const FaultList kTimeoutFaults;
+extern const FaultList kShutdownFaults;
+extern const FaultList kCloseFaults;
+extern const FaultList kNotifyFaults;
+extern const FaultList kEpollFaults;
+extern const FaultList kOptionFaults;
+extern const FaultList kInheritFaults;
+extern const FaultList kContractFaults;
 
 }  // namespace sockproof::faulty

@@ -10,9 +10,11 @@ namespace {
 
 // One a line, so that they can be told apart.
 const FaultList* const kLists[] = {
-    &kListenFaults,     &kBacklogFaults,    &kBindFaults,       &kAcceptFaults,  &kAcceptAddressFaults,
-    &kAcceptFlagFaults, &kAcceptTimeFaults, &kAcceptGoneFaults, &kConnectFaults, &kProgressFaults,
-    &kRefusedFaults,    &kDeferredFaults,   &kClosingFaults,    &kErrorFaults,   &kCrashFaults,
+    &kListenFaults,     &kBacklogFaults,    &kBindFaults,       &kAcceptFaults,   &kAcceptAddressFaults,
+    &kAcceptFlagFaults, &kAcceptTimeFaults, &kAcceptGoneFaults, &kConnectFaults,  &kProgressFaults,
+    &kRefusedFaults,    &kDeferredFaults,   &kClosingFaults,    &kErrorFaults,    &kCrashFaults,
+    &kDataFaults,       &kFlagFaults,       &kTimeoutFaults,    &kShutdownFaults, &kCloseFaults,
+    &kNotifyFaults,     &kEpollFaults,      &kOptionFaults,     &kInheritFaults,  &kContractFaults,
 };
 
 // A provider is opened once a process, and so is this. Never destroyed: threads may still be in a call at the end.
