@@ -64,7 +64,7 @@ json ListScenarios(int profile) {
                        {"family", flavor->name},
                        {"requirements", ids},
                        {"waits_ms", scenario.over.waits.count() / 1'000'000},
-                       {"limit_ms", scenario.over.limit.count() / 1'000'000}});
+                       {"limit_ms", scenario.over.Limit().count() / 1'000'000}});
     }
   }
   return array;

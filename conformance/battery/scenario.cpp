@@ -1,6 +1,7 @@
 #include "battery/scenario.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include <gtest/gtest.h>
@@ -74,6 +75,11 @@ void RegisterTests() {
 
 bool CheckRequirement(const Requirement& requirement, const Outcome& outcome, const char* file, int line) {
   return Recorder::Get().Check(requirement, outcome, Where{file, line});
+}
+
+void CannotGoOn(const std::string& why) {
+  Host::Get().reporter().NotSupported("precondition", why);
+  std::abort();  // not reached; some compilers do not trust a virtual [[noreturn]]
 }
 
 Outcome Holds(bool condition, std::string detail) {

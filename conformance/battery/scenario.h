@@ -45,9 +45,9 @@ using std::chrono::seconds;
 // The families of a scenario, and what the runner should know of it.
 struct Over {
   std::vector<const Flavor*> flavors;
-  std::vector<int32_t> needs;      // enum sp_capability, beyond the family's own
-  Nanoseconds waits{0};            // how long it waits without using the processor: the runner starts the longest first
-  Nanoseconds limit{seconds(20)};  // longer than this is a hang
+  std::vector<int32_t> needs;  // enum sp_capability, beyond the family's own
+  Nanoseconds waits{0};        // how long it waits without using the processor: the runner starts the longest first
+  Nanoseconds limit{0};        // longer than this is a hang; 0: see Limit()
 
   Over Needs(std::initializer_list<int32_t> capabilities) const {
     Over copy = *this;
@@ -59,6 +59,9 @@ struct Over {
     copy.waits = time;
     return copy;
   }
+  // Unless it says otherwise: what it waits by design, Patience() for each of two things that do not come, and two seconds, which
+  // is twice what the busiest scenario takes on a machine with ten times the load that it has cores.
+  Nanoseconds Limit() const { return limit > Nanoseconds(0) ? limit : waits + seconds(12); }
   Over Limit(Nanoseconds time) const {
     Over copy = *this;
     copy.limit = time;
@@ -89,6 +92,10 @@ bool RegisterScenario(const char* suite, const char* name, const char* file, int
 
 // Compares with the catalogue and writes the record. True if it did not fail.
 bool CheckRequirement(const Requirement& requirement, const Outcome& outcome, const char* file, int line);
+
+// For a scenario that can look at nothing more after what it has seen, though it has declared more: ends it as failed if a check
+// has, as not supported otherwise. Nothing is unwound, so calls that still wait are no matter.
+[[noreturn]] void CannotGoOn(const std::string& why);
 
 // "holds" or "violated"; the detail says what was compared, and is shown when it fails.
 Outcome Holds(bool condition, std::string detail);

@@ -128,10 +128,19 @@ void Attempt::start(Done done) {
     return;
   }
   workshop_.guardian.started(process_->pid());
+  lost_before_ = workshop_.stalls.lost();
+  watch_the_time();
+}
+
+void Attempt::watch_the_time() {
   const double limit_ms = static_cast<double>(scenario_.limit_ms) * workshop_.facts.timeout_scale;
-  timer_.expires_at(began_ + microseconds(static_cast<std::int64_t>(limit_ms * 1000)));
-  timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-    if (!error && self->phase_ == Phase::running) self->time_is_up();
+  const auto lost = workshop_.stalls.lost() - lost_before_;
+  timer_.expires_at(began_ + microseconds(static_cast<std::int64_t>(limit_ms * 1000)) + lost);
+  timer_.async_wait([self = shared_from_this(), lost](const boost::system::error_code& error) {
+    if (error || self->phase_ != Phase::running) return;
+    self->workshop_.stalls.look(steady_clock::now());
+    if (self->workshop_.stalls.lost() - self->lost_before_ > lost) return self->watch_the_time();
+    self->time_is_up();
   });
 }
 

@@ -17,6 +17,7 @@
 #include "records.h"
 #include "scheduler.h"
 #include "stacks.h"
+#include "stalls.h"
 
 namespace sockproof::runner {
 
@@ -34,6 +35,7 @@ struct Workshop {
   unsigned memory_limit_mib = 0;
   unsigned output_limit_mib = 0;
   ForkServer* server = nullptr;  ///< forks for each scenario; null: each is a program of its own
+  Stalls stalls;
 };
 
 /// The battery's program and the arguments that are the same for every scenario.
@@ -65,6 +67,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   enum class Phase { running, stacks, ending, over };
 
   std::vector<std::string> arguments() const;
+  void watch_the_time();
   void time_is_up();
   void is_dying();
   void exceeded(Limit limit, std::int64_t value);
@@ -87,6 +90,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   Phase phase_ = Phase::running;
   ActivityMeter meter_;
   std::chrono::steady_clock::time_point began_;
+  std::chrono::steady_clock::duration lost_before_{0};  // to stalls, when it began
   std::chrono::steady_clock::time_point last_sample_;
   std::chrono::steady_clock::time_point last_tree_;
   std::chrono::steady_clock::time_point last_memory_;

@@ -66,7 +66,8 @@ class Engine {
                   mark_,
                   {},
                   options.memory_limit_mib,
-                  options.output_limit_mib},
+                  options.output_limit_mib,
+                  {}},
         scheduler_(started_at_once(plan.facts.jobs), options.max_processes.value_or(plan.facts.jobs * kWaitingForEachJob)) {
     children_.spare(guardian_.pid());
     std::map<std::string, std::string> environment = plan.facts.target.environment;
@@ -107,6 +108,7 @@ class Engine {
     }
     // Started from within the loop, as everything later is.
     boost::asio::post(context_, [this] { fill_up(); });
+    workshop_.stalls = {};  // the clock begins to count here
     sample_later();
     context_.run();
     if (failure_) throw Failure(*failure_);
@@ -176,6 +178,7 @@ class Engine {
     sampling_.async_wait([this](const boost::system::error_code& error) {
       if (error || stopped_) return;
       const auto now = steady_clock::now();
+      workshop_.stalls.look(now);
       bool room = false;
       unsigned overdue = 0;
       // A copy: a sample may find a limit exceeded, which ends an attempt.

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <thread>
+
 #include "integration_fixture.h"
 #include "process.h"
 
@@ -82,6 +84,26 @@ TEST_F(Limits, ScalesTheTimeLimit) {
   const json hang = one("Hang.Sleeps", {"--no-stacks", "--timeout-scale", "3"});
   EXPECT_GE(hang["duration_ms"], 900);
   EXPECT_EQ(hang["reason"], "still running after its time limit of 900 ms");
+}
+
+TEST_F(Limits, CountsNoTimeInWhichTheMachineStoodStill) {
+  const pid_t runner =
+      start({"--filter", "Hang.Sleeps/inet", "--no-stacks", "--timeout-scale", "5", "--output", output().string()});
+  ASSERT_TRUE(eventually([&] {
+    for (const std::string& below : left_directories()) {
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(below)) {
+        if (entry.path().filename() == "trace") return true;
+      }
+    }
+    return false;
+  })) << "the scenario did not begin";
+  // As it is for the runner when a virtual machine is paused: it does not run, and the clock goes on.
+  ASSERT_EQ(::kill(runner, SIGSTOP), 0);
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  ASSERT_EQ(::kill(runner, SIGCONT), 0);
+  finish(runner);
+  EXPECT_EQ(scenario("Hang.Sleeps/inet")["verdict"], "hung");
+  EXPECT_GE(scenario("Hang.Sleeps/inet")["duration_ms"], 1500 + 2000);
 }
 
 TEST_F(Limits, EndsAFlood) {
