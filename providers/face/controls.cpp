@@ -111,28 +111,27 @@ Outcome CleanUpSession() {
   return Outcome::OfError(error, native, "cleanup");
 }
 
-uint64_t OpenHandles(Where where) {
+namespace {
+
+// What one of the functions counts that take nothing but a place for a number.
+uint64_t Count(int32_t (*function)(void*, uint64_t*), std::string_view capability, const char* what, Where where) {
   Host& host = Host::Get();
-  Need(host.counters.open_handles, "handle_count", "count its handles");
+  Need(function, capability, what);
   uint64_t count = 0;
-  host.Expect(host.counters.open_handles(host.self(), &count), "handle_count", "count the open handles", where);
+  host.Expect(function(host.self(), &count), capability, what, where);
   return count;
 }
 
-uint64_t TakePipeSignals(Where where) {
-  Host& host = Host::Get();
-  Need(host.signals.take_pipe_signals, "signals", "count SIGPIPE");
-  uint64_t count = 0;
-  host.Expect(host.signals.take_pipe_signals(host.self(), &count), "signals", "count SIGPIPE", where);
-  return count;
+}  // namespace
+
+uint64_t OpenHandles(Where where) {
+  return Count(Host::Get().counters.open_handles, "handle_count", "count its open handles", where);
 }
+
+uint64_t TakePipeSignals(Where where) { return Count(Host::Get().signals.take_pipe_signals, "signals", "count SIGPIPE", where); }
 
 uint64_t TakeIoSignals(Where where) {
-  Host& host = Host::Get();
-  Need(host.signals.take_io_signals, "signals", "count SIGURG and SIGIO");
-  uint64_t count = 0;
-  host.Expect(host.signals.take_io_signals(host.self(), &count), "signals", "count SIGURG and SIGIO", where);
-  return count;
+  return Count(Host::Get().signals.take_io_signals, "signals", "count SIGURG and SIGIO", where);
 }
 
 }  // namespace sockproof

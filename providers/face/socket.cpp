@@ -41,6 +41,16 @@ std::vector<sp_buffer> Cut(uint8_t* bytes, uint64_t length, const std::vector<ui
   return buffers;
 }
 
+void Fill(const SendOptions& options, const std::vector<sp_buffer>& buffers, sp_transfer_args* args) {
+  args->form = options.form;
+  args->flags = options.form == SP_FORM_FILE || options.form == SP_FORM_VECTOR ? 0 : options.flags;
+  args->buffers = buffers.data();
+  args->buffer_count = static_cast<uint32_t>(buffers.size());
+  args->to = options.to ? AddressWith(*options.to) : AddressOfKind(SP_POINTER_NULL);
+  args->handle_count = static_cast<uint32_t>(std::min<std::size_t>(options.handles.size(), SP_MAX_HANDLES));
+  std::copy_n(options.handles.begin(), args->handle_count, args->handles);
+}
+
 [[noreturn]] void Fail(Where where, const Result& result) {
   if (result.option() >= 0 && (result.error() == SP_ENOPROTOOPT || result.error() == SP_EOPNOTSUPP)) {
     Host::Get().reporter().NoSuchOption(where, result.option(), result.text(), result);
@@ -133,49 +143,47 @@ sp_handle Socket::Release() {
   return handle_;
 }
 
-void Socket::Start(sp_call* call, uint32_t op) const {
-  *call = sp_call{};
-  call->size = sizeof *call;
-  call->op = op;
-  call->handle = handle_;
+sp_call Socket::Begin(uint32_t op) const {
+  sp_call call{};
+  call.size = sizeof call;
+  call.op = op;
+  call.handle = handle_;
+  return call;
+}
+
+Result Socket::Perform(sp_call* call) const {
+  sp_result result;
+  caller().Call(call, &result);
+  return Result(*call, result);
 }
 
 Result Socket::Bind(const Address& address) { return Bind(AddressWith(address)); }
 
 Result Socket::Bind(const sp_address_in& address) {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_BIND);
+  sp_call call = Begin(SP_OP_BIND);
   call.u.bind.address = address;
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 Result Socket::Listen(int32_t backlog) {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_LISTEN);
+  sp_call call = Begin(SP_OP_LISTEN);
   call.u.listen.backlog = backlog;
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 Result Socket::Connect(const Address& address) { return Connect(AddressWith(address)); }
 
 Result Socket::Connect(const sp_address_in& address) {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_CONNECT);
+  sp_call call = Begin(SP_OP_CONNECT);
   call.u.connect.address = address;
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 ConnectResult Socket::Connect(const Address& address, const ConnectOptions& options) {
   sp_call of_its_own;
   sp_result result;
   sp_call& call = options.callee_data != nullptr ? options.callee_data->call_ : of_its_own;
-  Start(&call, SP_OP_CONNECT);
+  call = Begin(SP_OP_CONNECT);
   sp_connect_args& args = call.u.connect;
   args.address = AddressWith(address);
   std::string sent = options.caller_data.value_or("");
@@ -192,9 +200,8 @@ ConnectResult Socket::Connect(const Address& address, const ConnectOptions& opti
 }
 
 AcceptResult Socket::Accept(const AcceptOptions& options) {
-  sp_call call;
+  sp_call call = Begin(SP_OP_ACCEPT);
   sp_result result;
-  Start(&call, SP_OP_ACCEPT);
   call.u.accept.modes = options.modes;
   call.u.accept.form = options.form;
   AddressSlot slot(options.peer, &call.u.accept.peer);
@@ -212,26 +219,12 @@ AcceptResult Socket::Accept(const AcceptOptions& options) {
   return accepted;
 }
 
-Result Socket::Transfer(sp_call* call, const Payload* payload) {
-  sp_result result;
-  caller().Call(call, &result, payload);
-  return Result(*call, result);
-}
-
 Result Socket::Send(const Payload& payload, const SendOptions& options) {
   std::vector<uint8_t> bytes = payload.Bytes();
   const std::vector<sp_buffer> buffers = Cut(bytes.data(), bytes.size(), options.pieces);
-  sp_call call;
+  sp_call call = Begin(SP_OP_SEND);
   sp_result result;
-  Start(&call, SP_OP_SEND);
-  sp_transfer_args& args = call.u.send;
-  args.form = options.form;
-  args.flags = options.form == SP_FORM_FILE || options.form == SP_FORM_VECTOR ? 0 : options.flags;
-  args.buffers = buffers.data();
-  args.buffer_count = static_cast<uint32_t>(buffers.size());
-  args.to = options.to ? AddressWith(*options.to) : AddressOfKind(SP_POINTER_NULL);
-  args.handle_count = static_cast<uint32_t>(std::min<std::size_t>(options.handles.size(), SP_MAX_HANDLES));
-  std::copy_n(options.handles.begin(), args.handle_count, args.handles);
+  Fill(options, buffers, &call.u.send);
   caller().Call(&call, &result, &payload);
   CheckCount(call, result, payload.length);
   return Result(call, result);
@@ -243,17 +236,9 @@ Result Socket::SendBytes(const std::string& bytes, const SendOptions& options) {
 }
 
 Result Socket::SendBuffers(const std::vector<sp_buffer>& buffers, const SendOptions& options) {
-  sp_call call;
+  sp_call call = Begin(SP_OP_SEND);
   sp_result result;
-  Start(&call, SP_OP_SEND);
-  sp_transfer_args& args = call.u.send;
-  args.form = options.form;
-  args.flags = options.form == SP_FORM_FILE || options.form == SP_FORM_VECTOR ? 0 : options.flags;
-  args.buffers = buffers.data();
-  args.buffer_count = static_cast<uint32_t>(buffers.size());
-  args.to = options.to ? AddressWith(*options.to) : AddressOfKind(SP_POINTER_NULL);
-  args.handle_count = static_cast<uint32_t>(std::min<std::size_t>(options.handles.size(), SP_MAX_HANDLES));
-  std::copy_n(options.handles.begin(), args.handle_count, args.handles);
+  Fill(options, buffers, &call.u.send);
   caller().Call(&call, &result);
   CheckCount(call, result, TotalLength(buffers));
   return Result(call, result);
@@ -262,9 +247,8 @@ Result Socket::SendBuffers(const std::vector<sp_buffer>& buffers, const SendOpti
 RecvResult Socket::Recv(std::size_t room, const RecvOptions& options) {
   GuardedBuffer buffer(room);
   const std::vector<sp_buffer> buffers = Cut(buffer.data(), room, options.pieces);
-  sp_call call;
+  sp_call call = Begin(SP_OP_RECV);
   sp_result result;
-  Start(&call, SP_OP_RECV);
   sp_transfer_args& args = call.u.recv;
   args.form = options.form;
   args.flags = options.flags;
@@ -290,33 +274,26 @@ RecvResult Socket::Recv(std::size_t room, const RecvOptions& options) {
 }
 
 Result Socket::RecvBuffers(const std::vector<sp_buffer>& buffers, const RecvOptions& options) {
-  sp_call call;
-  Start(&call, SP_OP_RECV);
+  sp_call call = Begin(SP_OP_RECV);
   sp_transfer_args& args = call.u.recv;
   args.form = options.form;
   args.flags = options.flags;
   args.buffers = buffers.data();
   args.buffer_count = static_cast<uint32_t>(buffers.size());
   AddressSlot slot(options.from, &args.from);
-  return Transfer(&call, nullptr);
+  return Perform(&call);
 }
 
 Result Socket::Shutdown(int32_t how) {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_SHUTDOWN);
+  sp_call call = Begin(SP_OP_SHUTDOWN);
   call.u.shutdown.how = how;
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 Result Socket::Close() {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_CLOSE);
+  sp_call call = Begin(SP_OP_CLOSE);
   open_ = false;
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 Result Socket::Set(int32_t option, int64_t integer) {
@@ -367,12 +344,9 @@ Result Socket::SetAddress(int32_t option, const Address& group) {
 }
 
 Result Socket::SetOption(const sp_option_args& args) {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_SET_OPTION);
+  sp_call call = Begin(SP_OP_SET_OPTION);
   call.u.set_option = args;
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 namespace {
@@ -403,9 +377,8 @@ OptionResult Socket::Get(int32_t option) {
 }
 
 OptionResult Socket::GetOption(const sp_option_args& args) {
-  sp_call call;
+  sp_call call = Begin(SP_OP_GET_OPTION);
   sp_result result;
-  Start(&call, SP_OP_GET_OPTION);
   call.u.get_option = args;
   call.u.get_option.reported = -1;
   caller().Call(&call, &result);
@@ -421,18 +394,14 @@ OptionResult Socket::GetOption(const sp_option_args& args) {
 }
 
 Result Socket::Ioctl(int32_t request, int64_t argument, int32_t kind) {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_IOCTL);
+  sp_call call = Begin(SP_OP_IOCTL);
   call.u.ioctl = {request, kind, argument};
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 NameResult Socket::Name(uint32_t op, const AskAddress& ask) {
-  sp_call call;
+  sp_call call = Begin(op);
   sp_result result;
-  Start(&call, op);
   AddressSlot slot(ask, &call.u.local_name.name);
   caller().Call(&call, &result);
   NameResult name(call, result);
@@ -445,26 +414,19 @@ NameResult Socket::LocalName(const AskAddress& ask) { return Name(SP_OP_LOCAL_NA
 NameResult Socket::PeerName(const AskAddress& ask) { return Name(SP_OP_PEER_NAME, ask); }
 
 Result Socket::SetModes(uint32_t set, uint32_t clear) {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_SET_MODE);
+  sp_call call = Begin(SP_OP_SET_MODE);
   call.u.set_mode = {set, clear};
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 Result Socket::GetModes() {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_GET_MODE);
-  caller().Call(&call, &result);
-  return Result(call, result);
+  sp_call call = Begin(SP_OP_GET_MODE);
+  return Perform(&call);
 }
 
 Result Socket::Duplicate(Socket* out, uint32_t modes) {
-  sp_call call;
+  sp_call call = Begin(SP_OP_DUPLICATE);
   sp_result result;
-  Start(&call, SP_OP_DUPLICATE);
   call.u.duplicate.modes = modes;
   caller().Call(&call, &result);
   if (result.error == SP_OK) *out = Socket(result.handle, caller_);
@@ -472,12 +434,9 @@ Result Socket::Duplicate(Socket* out, uint32_t modes) {
 }
 
 Result Socket::DuplicateOnto(Socket& target, uint32_t modes) {
-  sp_call call;
-  sp_result result;
-  Start(&call, SP_OP_DUPLICATE);
+  sp_call call = Begin(SP_OP_DUPLICATE);
   call.u.duplicate = {1, modes, target.handle_};
-  caller().Call(&call, &result);
-  return Result(call, result);
+  return Perform(&call);
 }
 
 Outcome Socket::TakeError() { return Get(SP_SO_ERROR).PendingError(); }

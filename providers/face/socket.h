@@ -187,9 +187,9 @@ class Socket {
   sp_handle Release();
 
  private:
-  void Start(sp_call* call, uint32_t op) const;
+  sp_call Begin(uint32_t op) const;     // a call of this socket, without arguments
+  Result Perform(sp_call* call) const;  // where nothing of it is wanted but the result
   NameResult Name(uint32_t op, const AskAddress& ask);
-  Result Transfer(sp_call* call, const Payload* payload);
 
   sp_handle handle_{SP_HANDLE_INVALID, 0, -1};
   Caller* caller_ = nullptr;
