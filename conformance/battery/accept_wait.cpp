@@ -189,12 +189,12 @@ SCENARIO(Accept, Interrupted, kConnections.Needs({SP_CAP_THREADS, SP_CAP_SIGNALS
     Task<AcceptResult> waiting = AcceptInThread(listener.socket, InTurn(requirement == &accept::interrupted ? 0 : 1));
     if (!waiting.WaitBlocked()) {
       CHECK_REQUIREMENT(*requirement, Settled(waiting));
-      return;
+      CannotGoOn("the accept does not wait");
     }
     waiting.Interrupt();
     const Outcome outcome = Settled(waiting);
     CHECK_REQUIREMENT(*requirement, outcome);
-    if (outcome.name() == "still_blocked") return;
+    if (outcome.name() == "still_blocked") CannotGoOn("the accept does not end");
   }
   Socket client = ConnectTo(listener, net);
   AcceptResult accepted;
@@ -263,7 +263,7 @@ SCENARIO(Accept, Cancelled, kConnections.Needs({SP_CAP_THREADS, SP_CAP_CANCELLAT
   if (blocked) host.Expect(host.threads.cancel(host.self(), waiting.thread), "cancellation", "cancel");
   if (!cancellable.DoneWithin(Patience())) {
     CHECK_REQUIREMENT(accept::cancellation_point, outcome::still_blocked);
-    return;
+    CannotGoOn("the accept does not end");
   }
   const bool cancelled = cancellable.Join();
   CHECK_REQUIREMENT(accept::cancellation_point,

@@ -72,7 +72,8 @@ SCENARIO(Close, AbortResets, kTcp, close::abort) {
   Pair used = ConnectedPair(net);
   const Payload payload{1, 0, 1000};
   SendAll(used.client, payload);
-  if (!ReceiveAll(used.server, payload).Complete(payload)) return;
+  const Received received = ReceiveAll(used.server, payload);
+  if (!received.Complete(payload)) Host::Get().reporter().StepFailed(SOCKPROOF_HERE, "receive what was sent", received.end);
   Abort(used.server);
   CHECK_REQUIREMENT(close::abort, NextSeen(used.client));
 }

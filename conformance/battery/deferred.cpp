@@ -80,12 +80,12 @@ SCENARIO(Deferred, DataBringsItOut, kTcp.Waits(milliseconds(60)), deferred::conn
   Listener listener = DeferringListener(net);
   QueueAttempt attempt = TryToConnect(listener, net, Patience());
   CHECK_REQUIREMENT(deferred::connect_completes, attempt.state);
-  if (!attempt.in()) return;
+  if (!attempt.in()) CannotGoOn("there is no connection");
   CHECK_REQUIREMENT(deferred::not_before_data, Offers(listener));
   Tag(attempt.socket, 0);
   const bool woken = WaitReady(listener.socket, SP_IN);
   CHECK_REQUIREMENT(deferred::data_wakes_listener, Readiness(woken));
-  if (!woken) return;
+  if (!woken) CannotGoOn("nothing comes out");
   Socket server = Must(listener.socket.Accept());
   CHECK_REQUIREMENT(deferred::data_there_at_once, Readiness((Events(server, SP_IN) & SP_IN) != 0));
   const bool works = TagOf(server) == 'A' && Exchange(attempt.socket, server);
@@ -104,7 +104,7 @@ SCENARIO(Deferred, BlockedAccept, kTcp.Waits(milliseconds(60)), deferred::blocke
   Tag(client, 0);
   AcceptResult accepted = accepting.Join();
   CHECK_REQUIREMENT(deferred::blocked_accept_wakes, accepted);
-  if (!accepted.ok() || returned) return;
+  if (!accepted.ok() || returned) CannotGoOn("the accept did not wait for data");
   CHECK_REQUIREMENT(deferred::data_there_at_once, Readiness((Events(accepted.socket, SP_IN) & SP_IN) != 0));
 }
 

@@ -21,6 +21,7 @@
 
 #include "catalogue/contract.h"
 #include "catalogue/outcomes.h"
+#include "face/agent.h"
 #include "face/flavor.h"
 #include "face/threads.h"
 #include "face/trace.h"
@@ -127,7 +128,10 @@ void Recorder::WriteEnd(std::string_view verdict, std::string_view level, const 
 void Recorder::Leave(int code) {
   // Threads may still be blocked in the provider: nothing is unwound, the process simply ends.
   if (__gcov_dump != nullptr) __gcov_dump();
-  if (getpid() == state().process) RemoveScratchDirectory();
+  if (getpid() == state().process) {
+    KillAgents();
+    RemoveScratchDirectory();
+  }
   _exit(code);
 }
 

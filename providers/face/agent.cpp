@@ -2,9 +2,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <mutex>
 #include <set>
 
@@ -51,6 +55,26 @@ void CloseOwnEnd(int* descriptor) {
   *descriptor = -1;
 }
 
+// The processes of the agents that run.
+struct Running {
+  std::mutex mutex;
+  std::set<int64_t> processes;
+};
+Running& TheRunning() {
+  static Running* running = new Running;  // outlives every thread
+  return *running;
+}
+void HasBegun(int64_t process) {
+  Running& running = TheRunning();
+  const std::lock_guard<std::mutex> lock(running.mutex);
+  running.processes.insert(process);
+}
+void HasEnded(int64_t process) {
+  Running& running = TheRunning();
+  const std::lock_guard<std::mutex> lock(running.mutex);
+  running.processes.erase(process);
+}
+
 // The pipes of the suite are its own: high numbers keep them out of the way of the handles under test.
 int MoveUp(int descriptor) {
   const int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, 600);
@@ -65,23 +89,31 @@ struct Agent::Channel {
   int to = -1;
   int from = -1;
   std::string pending;
-  std::mutex mutex;
+  std::timed_mutex mutex;  // held while a call is under way
 
   ~Channel() {
     CloseOwnEnd(&to);
     CloseOwnEnd(&from);
   }
-  bool ReadLine(std::string* line) {
-    for (;;) {
+  // "late" if nothing has come for longer than `limit`.
+  enum class Read { line, end, late };
+  Read ReadLine(std::string* line, Nanoseconds limit) {
+    for (const int64_t until = HostNow() + limit.count();;) {
       if (const std::size_t end = pending.find('\n'); end != std::string::npos) {
         *line = pending.substr(0, end);
         pending.erase(0, end + 1);
-        return true;
+        return Read::line;
       }
+      // Asked of the kernel itself: the poll of the C library may be what is being tested.
+      const int64_t left = std::max<int64_t>(until - HostNow(), 0);
+      const timespec span{static_cast<time_t>(left / 1'000'000'000), static_cast<long>(left % 1'000'000'000)};
+      pollfd readable{from, POLLIN, 0};
+      if (syscall(SYS_ppoll, &readable, 1, &span, nullptr, 0) == 0) return Read::late;
+      if (readable.revents == 0) continue;  // interrupted
       char buffer[65536];
       const ssize_t got = read(from, buffer, sizeof buffer);
       if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return false;
+      if (got <= 0) return Read::end;
       pending.append(buffer, static_cast<std::size_t>(got));
     }
   }
@@ -124,6 +156,7 @@ std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
           const Ends& mine = *static_cast<Ends*>(context);
           for (const int end : TheOwnEnds().ends) close(end);
           TheOwnEnds().ends.clear();
+          TheRunning().processes.clear();  // those are not its own
           return ServeAgent(mine.in, mine.out);
         },
         &ends, &agent->process_);
@@ -134,6 +167,7 @@ std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
   close(ends.out);
   host.Expect(error, "processes", exec ? "exec" : "fork", where);
   agent->running_ = true;
+  HasBegun(agent->process_);
   return agent;
 }
 
@@ -143,9 +177,17 @@ Agent::~Agent() {
   Host& host = Host::Get();
   int32_t code = 0;
   // It ends when its input does; if it is blocked in a call it has to be killed.
-  if (host.processes.wait(host.self(), process_, 20'000'000, &code) == SP_OK) return;
-  host.processes.kill(host.self(), process_);
-  host.processes.wait(host.self(), process_, Patience().count(), &code);
+  if (host.processes.wait(host.self(), process_, 20'000'000, &code) != SP_OK) {
+    host.processes.kill(host.self(), process_);
+    host.processes.wait(host.self(), process_, Patience().count(), &code);
+  }
+  HasEnded(process_);
+  // A thread of ours that was waiting for the answer sees the end of it now, and must be out of here before the channel goes.
+  if (channel_->mutex.try_lock_for(Patience())) {
+    channel_->mutex.unlock();
+  } else {
+    static_cast<void>(channel_.release());
+  }
 }
 
 void Agent::CloseEnds() { CloseOwnEnd(&channel_->to); }
@@ -160,12 +202,27 @@ void Agent::Call(sp_call* call, sp_result* result, const Payload* payload) {
   std::string line, why;
   OwnedCall answer;
   answer.call = *call;
-  bool ok = false;
+  Channel::Read read = Channel::Read::end;
   {
-    const std::lock_guard<std::mutex> lock(channel_->mutex);
-    ok = channel_->to >= 0 && WriteLine(channel_->to, text) && channel_->ReadLine(&line);
+    std::unique_lock<std::timed_mutex> lock(channel_->mutex, std::defer_lock);
+    // Whatever is closed in a process that hangs in a call goes with that process: at the end of a scenario nobody else ends it.
+    const bool closes = call->op == SP_OP_CLOSE || call->op == SP_OP_WATCH_CLOSE;
+    if (!closes) {
+      lock.lock();
+    } else if (!lock.try_lock_for(std::chrono::milliseconds(500))) {
+      Trace::Get().Note(fmt::format("process {} hangs in a call and is killed", process_));
+      Host& host = Host::Get();
+      host.processes.kill(host.self(), process_);
+      lock.lock();
+    }
+    if (channel_->to >= 0 && WriteLine(channel_->to, text)) read = channel_->ReadLine(&line, 2 * Patience());
   }
-  if (!ok) {
+  if (read == Channel::Read::late) {
+    Trace::Get().End(operation, "it does not come back");
+    Host::Get().reporter().StepFailed(SOCKPROOF_HERE, fmt::format("process {}: {}", process_, CallText(*call)),
+                                      Outcome(OutcomeName{"still_blocked"}));
+  }
+  if (read != Channel::Read::line) {
     Trace::Get().End(operation, "the process is gone");
     *result = sp_result{sizeof *result, SP_UNKNOWN_ERROR, 0, -1, {}};
     return;
@@ -188,6 +245,7 @@ void Agent::Kill(Where where) {
   host.Expect(host.processes.wait(host.self(), process_, Patience().count(), &code), "processes", "wait for a killed process",
               where);
   running_ = false;
+  HasEnded(process_);
 }
 
 int32_t Agent::Finish(Where where) {
@@ -196,7 +254,18 @@ int32_t Agent::Finish(Where where) {
   int32_t code = 0;
   host.Expect(host.processes.wait(host.self(), process_, Patience().count(), &code), "processes", "wait for a process", where);
   running_ = false;
+  HasEnded(process_);
   return code;
+}
+
+void KillAgents() {
+  Host& host = Host::Get();
+  Running& running = TheRunning();
+  // Whoever holds it does so for a moment only, unless it is a copy of a process whose thread held it: then there is nothing to
+  // end.
+  const std::unique_lock<std::mutex> lock(running.mutex, std::try_to_lock);
+  if (!lock.owns_lock() || host.processes.kill == nullptr) return;
+  for (const int64_t process : running.processes) host.processes.kill(host.self(), process);
 }
 
 int ServeAgent(int in, int out) {

@@ -18,11 +18,14 @@ class Agent final : public Caller {
   static std::unique_ptr<Agent> Fork(Where where = SOCKPROOF_HERE);
   // A fresh program (fork and exec): handles without SP_CLOSE_ON_EXEC are.
   static std::unique_ptr<Agent> Exec(Where where = SOCKPROOF_HERE);
-  ~Agent() override;  // ends the process and waits for it
+  // Ends the process and waits for it. One that hangs in a call is killed, here or before that by the close of one of its
+  // sockets.
+  ~Agent() override;
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
-  // Carries out the call over there. One at a time; from several threads they queue up.
+  // Carries out the call over there. One at a time; from several threads they queue up. One that does not come back within twice
+  // Patience() ends the scenario as a failed step.
   void Call(sp_call* call, sp_result* result, const Payload* payload = nullptr) override;
 
   // A handle of that process. Attach owns it (closing it closes it there), Borrow does not.
@@ -42,6 +45,9 @@ class Agent final : public Caller {
   int64_t process_ = -1;
   bool running_ = false;
 };
+
+// Ends every agent of this process that still runs, whatever it is doing, and waits for none. For who leaves without unwinding.
+void KillAgents();
 
 // The other side: serves until its input ends. Returns the exit code.
 int ServeAgent(int in, int out);
