@@ -126,7 +126,7 @@ SCENARIO(Accept, ResetIsTold, kTcp.Waits(milliseconds(5)), accept::reset_address
     uint32_t events = 0;
     WaitUntil(
         [&] {
-          events = Events(server, SP_IN);
+          events = Events(server, SP_IN, Nanoseconds(0), EventMechanism());
           return (events & SP_ERR) != 0 && (events & SP_HUP) != 0;
         },
         Patience(), "an error and a hang-up");
@@ -147,7 +147,8 @@ SCENARIO(Accept, ResetLeavesAPendingError, kTcp.Waits(milliseconds(5)), accept::
   Reset(client);
   Socket server = std::move(AcceptReset(listener).socket);
   // Once the reset has arrived.
-  WaitUntil([&] { return (Events(server, SP_IN) & (SP_ERR | SP_HUP)) != 0; }, Patience(), "a reset");
+  WaitUntil([&] { return (Events(server, SP_IN, Nanoseconds(0), EventMechanism()) & (SP_ERR | SP_HUP)) != 0; }, Patience(),
+            "a reset");
   CHECK_REQUIREMENT(accept::reset_pending_error, server.TakeError());
   CHECK_REQUIREMENT(accept::reset_pending_error_cleared, server.TakeError());
 }

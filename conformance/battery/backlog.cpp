@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "battery/backlog_support.h"
+#include "battery/ways.h"
 #include "face/controls.h"
 
 namespace sockproof {
@@ -147,7 +148,7 @@ SCENARIO(Backlog, Overflow, kTcp.Waits(milliseconds(100)), backlog::overflow_cli
   CHECK_REQUIREMENT(backlog::overflow_client, full.extra.state);
   bool quiet = true;
   if (full.extra.waits()) {
-    for (const int32_t mechanism : {SP_POLL, SP_SELECT})
+    for (const int32_t mechanism : Ways({SP_POLL, SP_SELECT}))
       quiet = quiet && Events(full.extra.socket, SP_IN | SP_OUT, Nanoseconds(0), mechanism) == 0;
     quiet = quiet && full.extra.socket.PeerName().error() == SP_ENOTCONN;
   }

@@ -3,6 +3,7 @@
 
 #include "battery/ends.h"
 #include "battery/scenario.h"
+#include "battery/ways.h"
 #include "catalogue/outcomes.h"
 
 namespace sockproof {
@@ -281,7 +282,7 @@ SCENARIO(Close, ResetIsPendingOnce, kTcp, close::reset_pending, close::error_cle
   Pair pair = ConnectedPair(net);
   Abort(pair.server);
   BreaksOff(pair.client);
-  for (const int32_t mechanism : {SP_POLL, SP_SELECT}) {
+  for (const int32_t mechanism : Ways({SP_POLL, SP_SELECT})) {
     for (const uint32_t event : {SP_IN, SP_OUT}) {
       CHECK_REQUIREMENT(close::reset_readiness, WouldNotWait(pair.client, event, mechanism));
     }

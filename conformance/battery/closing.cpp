@@ -146,10 +146,10 @@ SCENARIO(Closing, QueuedClientPolls, kConnections, closing::queued_readable, clo
   NeedQueue(net, 2);
   Listener listener = ListenOn(net);
   const Socket early = ConnectTo(listener, net), late = ConnectTo(listener, net);
-  auto poller = Spawn("poller", [&] { return Events(early, SP_IN, Patience()); });
+  auto poller = Spawn("poller", [&] { return Events(early, SP_IN, Patience(), EventMechanism()); });
   poller.WaitBlocked();
   static_cast<void>(Must(listener.socket.Close()));
-  for (const uint32_t events : {poller.Join(2 * Patience()), Events(late, SP_IN, Patience())}) {
+  for (const uint32_t events : {poller.Join(2 * Patience()), Events(late, SP_IN, Patience(), EventMechanism())}) {
     CHECK_REQUIREMENT(closing::queued_readable, Readiness((events & SP_IN) != 0));
     CHECK_REQUIREMENT(closing::queued_hangup,
                       Holds((events & SP_HUP) != 0 && (events & SP_ERR) != 0, fmt::format("events {:#x}", events)));

@@ -150,7 +150,7 @@ void MustEnd(Socket& socket, Where where) {
 
 Outcome WouldNotWait(const Socket& socket, uint32_t event, int32_t mechanism) {
   const uint32_t seen = Events(socket, event, Nanoseconds(0), mechanism);
-  const bool ready = (seen & (mechanism == SP_POLL ? event | SP_ERR | SP_HUP : event)) != 0;
+  const bool ready = (seen & (mechanism == SP_SELECT || mechanism == SP_PSELECT ? event : event | SP_ERR | SP_HUP)) != 0;
   return Outcome(ready ? outcome::ready : outcome::not_ready, fmt::format("events {:#x} where {:#x} was asked for", seen, event));
 }
 

@@ -8,6 +8,7 @@
 
 #include "battery/scenario.h"
 #include "battery/serving.h"
+#include "battery/ways.h"
 #include "catalogue/listen.h"
 #include "catalogue/outcomes.h"
 
@@ -267,13 +268,13 @@ SCENARIO(Listen, PolledMeanwhile, kConnections, listen::polled_meanwhile) {
 
 SCENARIO(Listen, NotReadableWithoutClient, kConnections, listen::polled_empty) {
   Listener listener = ListenOn(net);
-  for (const int32_t mechanism : {SP_POLL, SP_SELECT}) {
+  for (const int32_t mechanism : Ways({SP_POLL, SP_SELECT})) {
     CHECK_REQUIREMENT(listen::polled_empty, Readiness((Events(listener.socket, SP_IN, Nanoseconds(0), mechanism) & SP_IN) != 0));
   }
   const Socket client = ConnectTo(listener, net);
   MustBeReady(listener.socket, SP_IN);
   const Socket server = Must(listener.socket.Accept());
-  for (const int32_t mechanism : {SP_POLL, SP_SELECT}) {
+  for (const int32_t mechanism : Ways({SP_POLL, SP_SELECT})) {
     CHECK_REQUIREMENT(listen::polled_empty, Readiness((Events(listener.socket, SP_IN, Nanoseconds(0), mechanism) & SP_IN) != 0));
   }
 }

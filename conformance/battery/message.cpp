@@ -128,7 +128,7 @@ SCENARIO(Message, AClearedTimeOutIsNone, kConnections.Waits(milliseconds(250)), 
   Pair pair = ConnectedPair(net);
   static_cast<void>(Must(pair.server.SetDuration(SP_SO_RCVTIMEO, milliseconds(20))));
   const Stopwatch watch;
-  Watcher watcher(SP_POLL);
+  Watcher watcher(DefaultMechanism());
   static_cast<void>(Must(watcher.Add(pair.server, SP_IN)));
   const WaitResult polled = watcher.Wait(milliseconds(100));
   CHECK_REQUIREMENT(message::recv_timeout_poll, Holds(polled.ok() && polled.value() == 0 && watch.Elapsed() >= milliseconds(99),

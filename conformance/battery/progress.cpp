@@ -1,11 +1,12 @@
 // connect() while it is under way, and how it ends well.
 #include "catalogue/progress.h"
 
-#include <array>
 #include <string>
+#include <vector>
 
 #include "battery/held.h"
 #include "battery/scenario.h"
+#include "battery/ways.h"
 #include "catalogue/outcomes.h"
 
 namespace sockproof {
@@ -14,8 +15,7 @@ namespace {
 // After the queue has been emptied, a waiting client gets in when it sends its SYN again: a second after the first one.
 constexpr milliseconds kRetry{1050};
 
-constexpr std::array<int32_t, 3> kMechanisms{SP_POLL, SP_SELECT, SP_EPOLL};
-const Over kTcpWatched = kTcp.Needs({SP_CAP_POLL, SP_CAP_SELECT, SP_CAP_EPOLL});
+std::vector<int32_t> Mechanisms() { return Ways({SP_POLL, SP_SELECT, SP_EPOLL}); }
 
 Socket Begin(const Flavor& net, const Address& address) {
   Socket socket = net.NewConnecting(SP_NONBLOCKING);
@@ -77,11 +77,12 @@ SCENARIO(Progress, NeverBlocks, kTcp.Needs({SP_CAP_THREADS}).Waits(milliseconds(
   Host::Get().reporter().NotSupported("full_backlog", "a backlog of 0 takes eight connections in");
 }
 
-SCENARIO(Progress, NoEventsBeforeItsTime, kTcpWatched.Waits(milliseconds(60)), progress::no_early_events) {
+SCENARIO(Progress, NoEventsBeforeItsTime, kTcp.Waits(milliseconds(60)), progress::no_early_events) {
+  const std::vector<int32_t> mechanisms = Mechanisms();
   FullListener full = FillListener(net);
   Socket client = Begin(net, full.listener.address);
   for (int round = 0; round < 2; ++round) {
-    for (const int32_t mechanism : kMechanisms) {
+    for (const int32_t mechanism : mechanisms) {
       const uint32_t events = Events(client, SP_IN | SP_OUT, Nanoseconds(0), mechanism);
       CHECK_REQUIREMENT(progress::no_early_events, Readiness(events != 0, fmt::format("events {:#x}", events)));
     }
@@ -91,8 +92,9 @@ SCENARIO(Progress, NoEventsBeforeItsTime, kTcpWatched.Waits(milliseconds(60)), p
 
 // The same of a listener that is silent instead of full, and without a fixture that itself asks poll: so that neither an
 // event that comes early nor a call that blocks can hide in there.
-SCENARIO(Progress, NobodyAnswersYet, kTcpWatched.Needs({SP_CAP_SILENCE, SP_CAP_THREADS}).Waits(milliseconds(110)), progress::call,
+SCENARIO(Progress, NobodyAnswersYet, kTcp.Needs({SP_CAP_SILENCE, SP_CAP_THREADS}).Waits(milliseconds(110)), progress::call,
          progress::again, progress::no_early_events, progress::no_error_pending, progress::peer_name_pending) {
+  const std::vector<int32_t> mechanisms = Mechanisms();
   Listener listener = ListenOn(net);
   const Silence silence(listener.socket);
   Socket client = net.NewConnecting(SP_NONBLOCKING);
@@ -100,12 +102,11 @@ SCENARIO(Progress, NobodyAnswersYet, kTcpWatched.Needs({SP_CAP_SILENCE, SP_CAP_T
   if (!call.DoneWithin(Patience())) {
     // A call that blocks after all is not waited for.
     CHECK_REQUIREMENT(progress::call, outcome::still_blocked);
-    static_cast<void>(client.Release());
-    return;
+    CannotGoOn("the connect blocks");
   }
   CHECK_REQUIREMENT(progress::call, call.Join());
   for (int round = 0; round < 2; ++round) {
-    for (const int32_t mechanism : kMechanisms) {
+    for (const int32_t mechanism : mechanisms) {
       const uint32_t events = Events(client, SP_IN | SP_OUT, Nanoseconds(0), mechanism);
       CHECK_REQUIREMENT(progress::no_early_events, Readiness(events != 0, fmt::format("events {:#x}", events)));
     }
@@ -154,29 +155,35 @@ SCENARIO(Progress, TheAddressMeanwhile, kTcp.Waits(milliseconds(50)), progress::
   CHECK_REQUIREMENT(progress::listen_on_same_port, bound.ok() ? listening.Listen(1) : bound);
 }
 
-SCENARIO(Progress, EstablishedAtOnce, kTcpWatched, progress::call_open, progress::writable, progress::no_error_afterwards,
-         progress::peer_afterwards, progress::connect_afterwards, progress::connect_afterwards_again, progress::carries_data,
-         progress::write_normal) {
+SCENARIO(Progress, EstablishedAtOnce, kTcp, progress::call_open, progress::writable, progress::no_error_afterwards,
+         progress::peer_afterwards, progress::connect_afterwards, progress::connect_afterwards_again, progress::carries_data) {
+  const std::vector<int32_t> mechanisms = Mechanisms();
   Listener listener = ListenOn(net);
   Socket client = net.NewConnecting(SP_NONBLOCKING);
   const Result call = client.Connect(listener.address);
   CHECK_REQUIREMENT(progress::call_open, call);
-  for (const int32_t mechanism : kMechanisms) {
+  for (const int32_t mechanism : mechanisms) {
     const uint32_t events = Events(client, SP_OUT, Patience(), mechanism);
     CHECK_REQUIREMENT(progress::writable, Readiness((events & SP_OUT) != 0, fmt::format("events {:#x}", events)));
   }
+  CheckEstablished(net, client, listener);
+}
+
+SCENARIO(Progress, WritableIsNormalData, kTcp, progress::write_normal) {
+  Pair pair = ConnectedPair(net);
+  Socket& client = pair.client;
   const uint32_t normal = Events(client, SP_WRNORM | SP_OUT);
   CHECK_REQUIREMENT(progress::write_normal,
                     Holds(((normal & SP_WRNORM) != 0) == ((normal & SP_OUT) != 0), fmt::format("events {:#x}", normal)));
   const uint32_t alone = Events(client, SP_WRNORM, Patience());
   CHECK_REQUIREMENT(progress::write_normal, Holds((alone & SP_WRNORM) != 0, fmt::format("asked alone, events {:#x}", alone)));
-  CheckEstablished(net, client, listener);
 }
 
-SCENARIO(Progress, EstablishedInTheEnd, kTcpWatched.Needs({SP_CAP_THREADS}).Waits(kRetry), progress::wakes_waiter,
-         progress::writable, progress::no_error_afterwards, progress::peer_afterwards, progress::connect_afterwards,
+SCENARIO(Progress, EstablishedInTheEnd, kTcp.Needs({SP_CAP_THREADS}).Waits(kRetry), progress::wakes_waiter, progress::writable,
+         progress::no_error_afterwards, progress::peer_afterwards, progress::connect_afterwards,
          progress::connect_afterwards_again, progress::carries_data, progress::local_name_pending,
          progress::first_address_holds) {
+  const std::vector<int32_t> mechanisms = Mechanisms();
   FullListener full = FillListener(net);
   Listener other = ListenOn(net);
   Socket client = Begin(net, full.listener.address);
@@ -184,7 +191,7 @@ SCENARIO(Progress, EstablishedInTheEnd, kTcpWatched.Needs({SP_CAP_THREADS}).Wait
   static_cast<void>(client.Connect(other.address));  // a second thought that must not count
 
   std::vector<Task<uint32_t>> waiters;
-  for (const int32_t mechanism : kMechanisms) {
+  for (const int32_t mechanism : mechanisms) {
     waiters.push_back(Spawn("waiter", [&client, mechanism] { return Events(client, SP_OUT, Patience(), mechanism); }));
     waiters.back().WaitBlocked();
   }
@@ -193,7 +200,7 @@ SCENARIO(Progress, EstablishedInTheEnd, kTcpWatched.Needs({SP_CAP_THREADS}).Wait
     const uint32_t events = waiter.Join(2 * Patience());
     CHECK_REQUIREMENT(progress::wakes_waiter, Readiness((events & SP_OUT) != 0, fmt::format("events {:#x}", events)));
   }
-  for (const int32_t mechanism : kMechanisms) {
+  for (const int32_t mechanism : mechanisms) {
     const uint32_t events = Events(client, SP_OUT, Nanoseconds(0), mechanism);
     CHECK_REQUIREMENT(progress::writable, Readiness((events & SP_OUT) != 0, fmt::format("events {:#x}", events)));
   }

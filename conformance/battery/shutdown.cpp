@@ -3,6 +3,7 @@
 
 #include "battery/ends.h"
 #include "battery/scenario.h"
+#include "battery/ways.h"
 #include "catalogue/outcomes.h"
 
 namespace sockproof {
@@ -133,7 +134,7 @@ SCENARIO(Shutdown, AfterReset, kTcp, shutdown::after_reset) {
 SCENARIO(Shutdown, ReadEndsReceiving, kConnections, shutdown::rd_receive, shutdown::rd_receive_end, shutdown::rd_readable) {
   Pair pair = ConnectedPair(net);
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_RD)));
-  for (const int32_t mechanism : {SP_POLL, SP_SELECT}) {
+  for (const int32_t mechanism : Ways({SP_POLL, SP_SELECT})) {
     CHECK_REQUIREMENT(shutdown::rd_readable, WouldNotWait(pair.client, SP_IN, mechanism));
   }
   for (const int32_t form : kEveryForm) {
@@ -233,7 +234,7 @@ SCENARIO(Shutdown, ReadThenCloseWithUnreadData, kTcp, shutdown::rd_unread_close)
 SCENARIO(Shutdown, WriteEndsSending, kConnections, shutdown::wr_send, shutdown::wr_send_nothing, shutdown::wr_writable) {
   Pair pair = ConnectedPair(net);
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_WR)));
-  for (const int32_t mechanism : {SP_POLL, SP_SELECT}) {
+  for (const int32_t mechanism : Ways({SP_POLL, SP_SELECT})) {
     CHECK_REQUIREMENT(shutdown::wr_writable, WouldNotWait(pair.client, SP_OUT, mechanism));
   }
   for (const int32_t form : kEveryForm) {
@@ -283,7 +284,7 @@ SCENARIO(Shutdown, WriteEndsTheStream, kConnections, shutdown::wr_then_end, shut
     });
     CHECK_REQUIREMENT(shutdown::wr_then_end, InGoodOrder(ReadToEnd(pair.server, payload)));
     static_cast<void>(sending.Join());
-    for (const int32_t mechanism : {SP_POLL, SP_SELECT}) {
+    for (const int32_t mechanism : Ways({SP_POLL, SP_SELECT})) {
       CHECK_REQUIREMENT(shutdown::wr_peer_readable, WouldNotWait(pair.server, SP_IN, mechanism));
     }
     for (const int32_t form : kEveryForm) CHECK_REQUIREMENT(shutdown::wr_peer_end, NextSeen(pair.server, RecvForm(form)));
@@ -306,7 +307,8 @@ SCENARIO(Shutdown, WriteIsNoHangUp, kTcp, shutdown::wr_no_hangup) {
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_WR)));
   MustEnd(pair.server);
   for (Socket* end : {&pair.client, &pair.server}) {
-    CHECK_REQUIREMENT(shutdown::wr_no_hangup, Readiness((Events(*end, SP_IN | SP_OUT) & SP_HUP) != 0));
+    CHECK_REQUIREMENT(shutdown::wr_no_hangup,
+                      Readiness((Events(*end, SP_IN | SP_OUT, Nanoseconds(0), EventMechanism()) & SP_HUP) != 0));
   }
 }
 

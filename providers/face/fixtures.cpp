@@ -49,7 +49,12 @@ Outcome ConnectState(Socket& socket) {
   if ((events & SP_ERR) != 0) return socket.TakeError();
   if (const NameResult peer = socket.PeerName(); !peer.ok()) {
     // Said to be writable, yet neither connected nor failed: it is still under way, whatever poll says of it.
-    if (peer.error() == SP_ENOTCONN && (events & SP_HUP) == 0) return OutcomeName{"pending"};
+    if (peer.error() == SP_ENOTCONN && (events & SP_HUP) == 0) {
+      if (DefaultMechanism() != SP_SELECT) return OutcomeName{"pending"};
+      // select calls a socket writable whose connect has failed, and says no more: SO_ERROR tells.
+      const Outcome error = socket.TakeError();
+      return error.name() == "ok" ? Outcome(OutcomeName{"pending"}) : error;
+    }
     return peer;
   }
   return OutcomeName{"completed"};

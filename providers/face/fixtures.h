@@ -38,7 +38,8 @@ Pair ConnectedPair(const Flavor& net, Where where = SOCKPROOF_HERE);
 Pair ConnectedPair(Listener listener, const Flavor& net, Where where = SOCKPROOF_HERE);
 
 // Where an attempt to connect stands, looked at without taking anything from the socket: "pending", "completed", or the
-// error that poll announces (taken with SO_ERROR, as only that can tell).
+// error that poll announces (taken with SO_ERROR, as only that can tell). Where there is only select, which announces none, the
+// error is taken of every socket that is ready and has no peer.
 Outcome ConnectState(Socket& socket);
 
 // Waits until so many complete connections stand in the listener's queue, where the implementation shows that; half a second

@@ -143,7 +143,52 @@ Result SelectOnInvalidEvent(const Socket& socket, uint32_t events) {
   return Result(call, result);
 }
 
+namespace {
+
+// WSAPoll has no capability of its own: it is there if a watcher of it can be made.
+bool HasWsaPoll() {
+  sp_call call{};
+  sp_result result{};
+  call.op = SP_OP_WATCH_CREATE;
+  call.u.watch_create = {SP_WSAPOLL, 0};
+  Host::Get().CallRaw(&call, &result);
+  if (result.error != SP_OK) return false;
+  call = {};
+  call.op = SP_OP_WATCH_CLOSE;
+  call.handle = result.handle;
+  Host::Get().CallRaw(&call, &result);
+  return true;
+}
+
+struct Mechanisms {
+  int32_t any = SP_POLL;  // without any of them: then the first watcher says that there is no poll
+  int32_t of_events = -1;
+};
+const Mechanisms& TheMechanisms() {
+  static const Mechanisms mechanisms = [] {
+    const Host& host = Host::Get();
+    if (host.Has(SP_CAP_POLL)) return Mechanisms{SP_POLL, SP_POLL};
+    if (HasWsaPoll()) return Mechanisms{SP_WSAPOLL, SP_WSAPOLL};
+    const bool epoll = host.Has(SP_CAP_EPOLL);
+    if (host.Has(SP_CAP_SELECT)) return Mechanisms{SP_SELECT, epoll ? int32_t{SP_EPOLL} : -1};
+    return epoll ? Mechanisms{SP_EPOLL, SP_EPOLL} : Mechanisms{};
+  }();
+  return mechanisms;
+}
+
+}  // namespace
+
+int32_t DefaultMechanism() { return TheMechanisms().any; }
+
+int32_t EventMechanism() {
+  const int32_t mechanism = TheMechanisms().of_events;
+  if (mechanism < 0) Host::Get().reporter().NotSupported("poll", "the provider has no way to wait that reports such events");
+  return mechanism;
+}
+
 uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit, int32_t mechanism) {
+  constexpr uint32_t kSets = SP_IN | SP_OUT | SP_PRI;
+  if (mechanism == kAnyMechanism) mechanism = asked == 0 || (asked & ~kSets) != 0 ? EventMechanism() : DefaultMechanism();
   Watcher watcher(mechanism, 0, SOCKPROOF_HERE, &socket.caller());
   static_cast<void>(Must(watcher.Add(socket, asked)));
   const WaitResult waited = watcher.Wait(limit);
@@ -155,8 +200,9 @@ bool WaitReady(const Socket& socket, uint32_t asked, Nanoseconds limit) { return
 
 void MustBeReady(const Socket& socket, uint32_t asked, Where where) {
   if (WaitReady(socket, asked)) return;
-  Host::Get().reporter().StepFailed(where, fmt::format("poll for {} on {}", EventNames(asked), HandleText(socket.handle())),
-                                    Outcome(OutcomeName{"not_ready"}));
+  Host::Get().reporter().StepFailed(
+      where, fmt::format("{} for {} on {}", MechanismName(DefaultMechanism()), EventNames(asked), HandleText(socket.handle())),
+      Outcome(OutcomeName{"not_ready"}));
 }
 
 }  // namespace sockproof

@@ -54,10 +54,18 @@ class Watcher {
 // WSAEventSelect on an event object that is none.
 Result SelectOnInvalidEvent(const Socket& socket, uint32_t events);
 
-// What poll says of this socket (in the process that it belongs to) at once, or within `limit`: the events it reports, 0 for
-// none.
-uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit = Nanoseconds(0), int32_t mechanism = SP_POLL);
-// Waits until poll reports one of `asked` (or an error or hang-up, which are always reported); false after `limit`.
+// The way to wait that the helpers below ask, and whatever else only wants to know whether a socket is ready: the first one that
+// the provider has of poll, WSAPoll, select and epoll. Asked once a process.
+int32_t DefaultMechanism();
+// The same for whoever looks at errors, hang-ups or the other events that select knows nothing of: poll, WSAPoll or epoll. Ends
+// the scenario as not supported where there is only select.
+int32_t EventMechanism();
+
+// What this mechanism says of the socket (in the process that it belongs to) at once, or within `limit`: the events it reports, 0
+// for none. Without a mechanism: DefaultMechanism(), or EventMechanism() if what is asked for is not in select's three sets.
+inline constexpr int32_t kAnyMechanism = -1;
+uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit = Nanoseconds(0), int32_t mechanism = kAnyMechanism);
+// Waits until one of `asked` is reported (or an error or hang-up, which all but select report unasked); false after `limit`.
 bool WaitReady(const Socket& socket, uint32_t asked, Nanoseconds limit = Patience());
 // The same as a step that the scenario stands on.
 void MustBeReady(const Socket& socket, uint32_t asked, Where where = SOCKPROOF_HERE);
