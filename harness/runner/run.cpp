@@ -67,6 +67,7 @@ class Engine {
                   {},
                   options.memory_limit_mib,
                   options.output_limit_mib,
+                  nullptr,
                   {}},
         scheduler_(started_at_once(plan.facts.jobs), options.max_processes.value_or(plan.facts.jobs * kWaitingForEachJob)) {
     children_.spare(guardian_.pid());
