@@ -41,14 +41,19 @@ inline FullListener FillListener(const Flavor& net, Where where = SOCKPROOF_HERE
   return full;
 }
 
-// Accepts everything that is queued, so that one who waits gets in: on TCP when its SYN is sent again, within a second or so.
-inline std::vector<Socket> MakeRoom(FullListener& full, Where where = SOCKPROOF_HERE) {
+// Lets one in whom HoldConnecting holds: on TCP when its SYN is sent again, within a few seconds. Accepts everything that is
+// queued; where nothing is, it was a silent listener that held it, which hears again from now on.
+inline std::vector<Socket> LetIn(Listener& listener, const std::vector<Socket>& queued, Where where = SOCKPROOF_HERE) {
   std::vector<Socket> accepted;
-  for (std::size_t i = 0; i < full.queued.size(); ++i) {
-    MustBeReady(full.listener.socket, SP_IN, where);
-    accepted.push_back(Must(full.listener.socket.Accept(), where));
+  for (std::size_t i = 0; i < queued.size(); ++i) {
+    MustBeReady(listener.socket, SP_IN, where);
+    accepted.push_back(Must(listener.socket.Accept(), where));
   }
+  if (queued.empty() && Host::Get().Has(SP_CAP_SILENCE)) Silence(listener.socket, where).Lift(where);
   return accepted;
+}
+inline std::vector<Socket> MakeRoom(FullListener& full, Where where = SOCKPROOF_HERE) {
+  return LetIn(full.listener, full.queued, where);
 }
 
 // A non-blocking connect followed to its end: "ok", or the error that ended it, from the call or from SO_ERROR.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "battery/held.h"
 #include "battery/scenario.h"
 #include "battery/serving.h"
 #include "catalogue/outcomes.h"
@@ -157,11 +158,7 @@ SCENARIO(Listen, ConnectionUnharmed, kTcp, listen::connected_unharmed) {
 SCENARIO(Listen, WhileConnecting, kTcp.Waits(milliseconds(1100)), listen::connecting, listen::connecting_unharmed) {
   Connecting held = HoldConnecting(net);
   CHECK_REQUIREMENT(listen::connecting, held.socket.Listen(4));
-  for (std::size_t i = 0; i < held.queued.size(); ++i) {
-    MustBeReady(held.listener.socket, SP_IN);
-    static_cast<void>(Must(held.listener.socket.Accept()));
-  }
-  // The client's next SYN finds room.
+  const std::vector<Socket> accepted = LetIn(held.listener, held.queued);  // the client's next SYN finds room
   Socket server;
   const Outcome taken = TakeNext(held.listener.socket, &server);
   CHECK_REQUIREMENT(listen::connecting_unharmed, taken.name() == "holds" ? Passes(held.socket, server) : taken);

@@ -1,6 +1,7 @@
 // What poll, select and epoll say of a socket in each state: listening, connecting, connected, with data, full, ended, broken.
 #include "battery/notify.h"
 
+#include "battery/held.h"
 #include "catalogue/notify.h"
 
 namespace sockproof {
@@ -57,11 +58,7 @@ SCENARIO(Notify, AConnectUnderWayIsReadyWhenItIsDone, kTcp.Waits(milliseconds(11
   const std::vector<int32_t> ways = EveryWay();
   Connecting held = HoldConnecting(net);
   for (const int32_t way : ways) CHECK_REQUIREMENT(notify::connecting_not_ready, Now(way, held.socket, SP_OUT));
-  std::vector<Socket> accepted;
-  for (std::size_t i = 0; i < held.queued.size(); ++i) {
-    MustBeReady(held.listener.socket, SP_IN);
-    accepted.push_back(Must(held.listener.socket.Accept()));
-  }
+  const std::vector<Socket> accepted = LetIn(held.listener, held.queued);
   for (const int32_t way : ways) CHECK_REQUIREMENT(notify::connected_writable, Soon(way, held.socket, SP_OUT));
 }
 

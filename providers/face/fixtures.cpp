@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "face/codec.h"
 #include "face/threads.h"
+#include "face/trace.h"
 
 namespace sockproof {
 
@@ -115,6 +117,28 @@ std::size_t QueueRoom(const Flavor& net, std::size_t most, std::size_t least, in
   return room;
 }
 
+namespace {
+
+// Takes out and resets what stands in a listener's queue, so that nothing of it is left anywhere.
+void EmptyQueue(Listener* listener, std::vector<Socket> clients, Where where) {
+  static_cast<void>(Must(listener->socket.SetModes(SP_NONBLOCKING), where));
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    MustBeReady(listener->socket, SP_IN, where);
+    Socket server = Must(listener->socket.Accept(), where);
+    static_cast<void>(Must(server.SetLinger(true, 0), where));
+  }
+  static_cast<void>(Must(listener->socket.SetModes(0, SP_NONBLOCKING), where));
+}
+
+// Like Silence, and beyond its scope: until somebody lifts it, or the listener is closed.
+void SilenceForGood(const Socket& listener, Where where) {
+  Host& host = Host::Get();
+  Trace::Get().Note("silence " + HandleText(listener.handle()));
+  host.Expect(host.network.silence(host.self(), listener.handle(), 1), "silence", "silence a socket", where);
+}
+
+}  // namespace
+
 Connecting HoldConnecting(const Flavor& net, Where where) { return HoldConnecting(ListenOn(net, 0, where), net, where); }
 
 Connecting HoldConnecting(Listener listener, const Flavor& net, Where where) {
@@ -125,7 +149,16 @@ Connecting HoldConnecting(Listener listener, const Flavor& net, Where where) {
     // What an implementation may do instead of ignoring the request, or with a queue that has no end; anything else is wrong.
     const bool possible = state == "completed" || state == "ECONNREFUSED" || state == "ECONNRESET";
     if (!possible) Host::Get().reporter().StepFailed(where, "hold a connect at a full backlog", filled.overflow);
-    Host::Get().reporter().NotSupported("full_backlog", "a full backlog does not hold a connect here: it is " + state);
+    if (!Host::Get().Has(SP_CAP_SILENCE) || Host::Get().network.silence == nullptr) {
+      Host::Get().reporter().NotSupported("full_backlog", "a full backlog does not hold a connect here: it is " + state);
+    }
+    filled.waiting.reset();
+    EmptyQueue(&held.listener, std::move(filled.queued), where);
+    SilenceForGood(held.listener.socket, where);
+    filled = FillBacklog(held.listener, net, 1, where);
+    if (filled.overflow.name() != "pending") {
+      Host::Get().reporter().StepFailed(where, "hold a connect at a silent listener", filled.overflow);
+    }
   }
   held.queued = std::move(filled.queued);
   held.socket = std::move(*filled.waiting);

@@ -34,12 +34,26 @@ void Put32(std::vector<uint8_t>* out, uint32_t value) {
 
 constexpr std::array<uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
+IpAddress ConnDataOnWire(const sp_address& address) {
+  IpAddress ip = AnyOf(SP_CONNDATA);
+  const bool short_form = std::all_of(address.bytes, address.bytes + 12, [](uint8_t byte) { return byte == 0; });
+  if (!short_form) {
+    std::fill_n(ip.bytes.begin(), 4, uint8_t{255});  // nobody's
+    return ip;
+  }
+  std::copy_n(address.bytes + 12, 4, ip.bytes.begin());
+  constexpr std::array<uint8_t, 4> kOne{0, 0, 0, 1};
+  return std::equal(kOne.begin(), kOne.end(), ip.bytes.begin()) ? LoopbackOf(SP_CONNDATA) : ip;
+}
+
 }  // namespace
 
 int32_t LengthOf(const sp_address& address) {
   switch (address.family) {
     case SP_INET6:
       return kInet6Length;
+    case SP_CONNDATA:
+      return kConnDataLength;
     case SP_UNIX: {
       const int32_t length = std::min<int32_t>(address.path_length, SP_PATH_MAX);
       const bool terminated = length > 0 && address.path[0] != '\0';
@@ -65,7 +79,7 @@ std::vector<uint8_t> Layout(const sp_address& address) {
       out.insert(out.end(), address.bytes, address.bytes + 16);
       for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<uint8_t>(address.scope >> shift));
     } else {
-      out.insert(out.end(), address.bytes, address.bytes + 4);
+      out.insert(out.end(), address.bytes, address.bytes + (address.family == SP_CONNDATA ? 16 : 4));
     }
   }
   out.resize(static_cast<std::size_t>(LengthOf(address)));
@@ -78,6 +92,8 @@ Endpoint ToEndpoint(const sp_address& address) {
   if (IsMapped(address)) {
     endpoint.ip.family = SP_INET;
     std::copy_n(address.bytes + 12, 4, endpoint.ip.bytes.begin());
+  } else if (address.family == SP_CONNDATA) {
+    endpoint.ip = ConnDataOnWire(address);
   } else {
     endpoint.ip.family = address.family;
     std::copy_n(address.bytes, address.family == SP_INET6 ? 16 : 4, endpoint.ip.bytes.begin());
@@ -92,6 +108,12 @@ sp_address ToAddress(const Endpoint& endpoint, int32_t family) {
   if (family == SP_INET6 && endpoint.ip.family == SP_INET) {
     std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), address.bytes);
     std::copy_n(endpoint.ip.bytes.begin(), 4, address.bytes + 12);
+  } else if (family == SP_CONNDATA) {
+    std::copy_n(endpoint.ip.bytes.begin(), 4, address.bytes + 12);
+    if (endpoint.ip == LoopbackOf(SP_CONNDATA)) {
+      const std::array<uint8_t, 4> one{0, 0, 0, 1};
+      std::copy(one.begin(), one.end(), address.bytes + 12);
+    }
   } else {
     std::copy(endpoint.ip.bytes.begin(), endpoint.ip.bytes.end(), address.bytes);
   }

@@ -11,6 +11,7 @@ namespace sockproof::reference {
 
 // The lengths of Linux and Windows: sockaddr_in, sockaddr_in6, and the family in front of a path.
 constexpr int32_t kInetLength = 16, kInet6Length = 28, kInet6LeastLength = 24, kPathOffset = 2;
+constexpr int32_t kConnDataLength = 20;  // family, port, 16 bytes
 constexpr int32_t kUnixLength = kPathOffset + SP_PATH_MAX;
 constexpr int32_t kLongestAddress = 128;  // sockaddr_storage
 
@@ -24,7 +25,8 @@ struct AddressArgument {
 int32_t LengthOf(const sp_address& address);
 std::vector<uint8_t> Layout(const sp_address& address);
 
-// On the network an IPv4-mapped address is an IPv4 one.
+// On the network an IPv4-mapped address is an IPv4 one. Those of SP_CONNDATA have 16 bytes for the caller and IPv4's numbers on
+// the network: the last four bytes behind zeros, and ...01 for loopback.
 Endpoint ToEndpoint(const sp_address& address);
 // As a socket of `family` sees it: for an IPv6 one an IPv4 end is a mapped address.
 sp_address ToAddress(const Endpoint& endpoint, int32_t family);

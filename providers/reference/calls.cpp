@@ -56,7 +56,13 @@ int32_t Make(Stack* stack, const sp_socket_args& args, std::shared_ptr<Socket>* 
   if (const int32_t error = CheckModes(args.modes); error != SP_OK) return error;
   if (args.family == SP_INET || args.family == SP_INET6) return MakeInternet(stack, args, out);
   if (args.family == SP_UNIX) return MakeLocal(stack, args, out);
-  if (args.family == SP_CONNDATA) return SP_NOT_SUPPORTED;
+  if (args.family == SP_CONNDATA) {
+    if (!Offers(*stack, SP_CAP_CONNECT_DATA)) return SP_NOT_SUPPORTED;
+    if (args.type != SP_STREAM) return SP_ESOCKTNOSUPPORT;
+    if (args.protocol != 0) return SP_EPROTONOSUPPORT;
+    *out = std::make_shared<StreamSocket>(stack, args.family);
+    return SP_OK;
+  }
   return SP_EAFNOSUPPORT;
 }
 
@@ -89,18 +95,24 @@ int32_t CallSocketpair(Stack* stack, sp_socketpair_args* args, sp_result* result
   return SP_OK;
 }
 
+// An overlapped call that came without an OVERLAPPED: AcceptEx and ConnectEx "cannot be NULL" there (Parameters).
+int32_t WithoutOverlapped(const Stack& stack, int32_t extended) {
+  return Offers(stack, SP_CAP_OVERLAPPED) && extended == SP_NO_OVERLAPPED ? SP_INVALID_PARAMETER : SP_NOT_SUPPORTED;
+}
+
 // Where too short a place for an address is a fault, it is one before a connection is taken.
 int32_t CheckPlace(const sp_address_out& out, int32_t family) {
   if (out.length_kind != SP_POINTER_VALID || out.kind != SP_POINTER_VALID) return SP_EFAULT;
   const int32_t room = out.length == SP_NATURAL_LENGTH ? out.raw_size : out.length;
-  const int32_t least = family == SP_INET6 ? kInet6Length : family == SP_UNIX ? kPathOffset : kInetLength;
+  const int32_t least = family == SP_UNIX ? kPathOffset : LengthOf(NoAddress(family));
   return room < least ? SP_EFAULT : SP_OK;
 }
 
 int32_t CallAccept(Stack* stack, const Hold& file, sp_accept_args* args, sp_result* result) {
   Prepare(&args->peer);
-  if (args->extended != 0) return SP_NOT_SUPPORTED;
-  if (args->condition != nullptr && !Offers(*stack, SP_CAP_CONDITION)) return SP_NOT_SUPPORTED;
+  if (args->extended != SP_PLAIN) return WithoutOverlapped(*stack, args->extended);
+  const bool conditional = args->condition != nullptr || args->condition_kind != SP_POINTER_VALID;
+  if (conditional && !Offers(*stack, SP_CAP_CONDITION)) return SP_NOT_SUPPORTED;
   const Profile& profile = stack->profile();
   if (args->modes != 0 && !profile.accept_takes_modes) return SP_NOT_SUPPORTED;  // form 1 is WSAAccept then
   if (const int32_t error = CheckModes(args->modes); error != SP_OK) return error;
@@ -126,6 +138,10 @@ int32_t CallAccept(Stack* stack, const Hold& file, sp_accept_args* args, sp_resu
   if (profile.accept_needs_room_first) handles.Reserve();
   const int32_t error = socket->Accept(&request);
   if (profile.accept_needs_room_first) handles.Unreserve();
+  if (asked && error != SP_OK && request.peer_known) {
+    // "regardless of the return value of the condition function" (LPWSPACCEPT, Remarks); WSAAccept asks for less.
+    static_cast<void>(Store(request.peer, profile.short_is_fault, &args->peer));
+  }
   if (error != SP_OK) return error;
   Hold accepted(request.accepted);  // closed again if its address has no place to go
   if (asked) {
@@ -140,12 +156,16 @@ int32_t CallAccept(Stack* stack, const Hold& file, sp_accept_args* args, sp_resu
 int32_t CallConnect(Stack* stack, const Hold& file, Socket* socket, sp_connect_args* args) {
   const bool extras =
       args->caller_data.present != 0 || args->callee_data.present != 0 || args->has_qos != 0 || args->has_group_qos != 0;
-  if (extras || args->extended != 0) return SP_NOT_SUPPORTED;
+  if (args->extended != SP_PLAIN) return WithoutOverlapped(*stack, args->extended);
+  if (extras && !Offers(*stack, SP_CAP_CONDITION)) return SP_NOT_SUPPORTED;  // the long forms come together
   ConnectRequest request;
   request.nonblocking = file->nonblocking;
-  request.args = args;
   if (const int32_t error = ReadAddress(*stack, args->address, &request.to); error != SP_OK) return error;
+  if (const int32_t error = ReadConnectData(*socket, *args, &request.data); error != SP_OK) return error;
   if (const int32_t error = stack->TakeBuffer(); error != SP_OK) return error;
+  if (args->callee_data.present != 0) request.reply = &args->callee_data;
+  // What carries no data brings none back.
+  if (request.reply != nullptr && socket->family() != SP_CONNDATA) std::exchange(request.reply, nullptr)->length = 0;
   return socket->Connect(&request);
 }
 
@@ -162,6 +182,8 @@ int32_t CallIoctl(const Profile& profile, const Hold& file, const sp_ioctl_args&
   switch (args.request) {
     case SP_IOCTL_NONBLOCKING:
       if (args.kind != SP_POINTER_VALID) return SP_EFAULT;
+      // "any attempt to use ioctlsocket ... to set the socket back to blocking mode will fail" (WSAEventSelect, Remarks)
+      if (args.argument == 0 && socket != nullptr && socket->events().active()) return SP_EINVAL;
       file->nonblocking = args.argument != 0;
       *value = 0;
       return SP_OK;
@@ -188,11 +210,13 @@ int32_t CallIoctl(const Profile& profile, const Hold& file, const sp_ioctl_args&
 int32_t CallSetMode(HandleTable::Entry* entry, const sp_mode_args& args) {
   constexpr uint32_t kKnown = SP_NONBLOCKING | SP_CLOSE_ON_EXEC | SP_ASYNC;
   if (((args.set | args.clear) & ~kKnown) != 0) return SP_NOT_SUPPORTED;
-  if ((args.clear & SP_CLOSE_ON_EXEC) != 0) entry->close_on_exec = false;
-  if ((args.set & SP_CLOSE_ON_EXEC) != 0) entry->close_on_exec = true;
   File& file = *entry->file.get();
+  auto* socket = dynamic_cast<Socket*>(&file);
+  if ((args.clear & SP_NONBLOCKING) != 0 && socket != nullptr && socket->events().active()) return SP_EINVAL;
   if ((args.clear & SP_NONBLOCKING) != 0) file.nonblocking = false;
   if ((args.set & SP_NONBLOCKING) != 0) file.nonblocking = true;
+  if ((args.clear & SP_CLOSE_ON_EXEC) != 0) entry->close_on_exec = false;
+  if ((args.set & SP_CLOSE_ON_EXEC) != 0) entry->close_on_exec = true;
   if ((args.clear & SP_ASYNC) != 0) file.async = false;
   if ((args.set & SP_ASYNC) != 0) file.async = true;
   return SP_OK;
@@ -274,6 +298,20 @@ int32_t OnSocket(Stack* stack, sp_call* call, const Hold& file, sp_result* resul
   }
 }
 
+// Calls that let network events be recorded again (Windows Sockets 2, WSAEventSelect function (winsock2.h), Return value),
+// whether they succeed or fail. One that defers a request does not: it would be told of at once.
+void EnableEvents(Stack* stack, uint32_t op, int32_t error, const Hold& file) {
+  auto* socket = dynamic_cast<Socket*>(file.get());
+  if (socket == nullptr) return;
+  if (op == SP_OP_ACCEPT && error != SP_TRY_AGAIN) socket->events().Enable(SP_FD_ACCEPT);
+  if (op == SP_OP_RECV) socket->events().Enable(SP_FD_READ | SP_FD_OOB);
+  if (op == SP_OP_SEND && error == SP_EAGAIN) socket->events().Enable(SP_FD_WRITE);
+  // Another attempt has begun.
+  if (op == SP_OP_CONNECT && error == stack->profile().connecting) socket->events().Enable(SP_FD_CONNECT);
+}
+
+int32_t OnFile(Stack* stack, sp_call* call, const Hold& file, sp_result* result);
+
 int32_t Dispatch(Stack* stack, sp_call* call, sp_result* result) {
   switch (call->op) {
     case SP_OP_SOCKET:
@@ -288,6 +326,12 @@ int32_t Dispatch(Stack* stack, sp_call* call, sp_result* result) {
   if (Watchers::IsOne(call->handle)) return SP_NOT_SUPPORTED;
   Hold file;
   if (const int32_t error = FindFile(stack, call->handle, &file); error != SP_OK) return error;
+  const int32_t error = OnFile(stack, call, file, result);
+  EnableEvents(stack, call->op, error, file);
+  return error;
+}
+
+int32_t OnFile(Stack* stack, sp_call* call, const Hold& file, sp_result* result) {
   switch (call->op) {
     case SP_OP_ACCEPT:
       return CallAccept(stack, file, &call->u.accept, result);
@@ -307,8 +351,25 @@ int32_t Dispatch(Stack* stack, sp_call* call, sp_result* result) {
       result->value = call->op == SP_OP_GET_MODE ? Modes(*entry) : 0;
       return call->op == SP_OP_GET_MODE ? static_cast<int32_t>(SP_OK) : CallSetMode(entry, call->u.set_mode);
     }
+    case SP_OP_DISCONNECT:
+      if (!Offers(*stack, SP_CAP_OVERLAPPED) || call->u.disconnect.extended != SP_NO_OVERLAPPED) return SP_NOT_SUPPORTED;
+      result->value = 0;
+      return DisconnectAndWait(stack, call);
     default:
       return OnSocket(stack, call, file, result);
+  }
+}
+
+// Event objects are the system's own, and work without one.
+bool NeedsSession(const sp_call& call) {
+  switch (call.op) {
+    case SP_OP_WATCH_CREATE:
+    case SP_OP_WATCH_CLOSE:
+      return false;
+    case SP_OP_WATCH_WAIT:
+      return call.u.watch_wait.step == SP_REPORT_ONLY;
+    default:
+      return true;
   }
 }
 
@@ -354,6 +415,10 @@ void CarryOut(Stack* stack, sp_call* call, sp_result* result) {
   result->native = 0;
   result->value = -1;
   result->handle = {SP_HANDLE_INVALID, 0, -1};
+  if (!stack->session().started() && NeedsSession(*call)) {
+    result->error = result->native = SP_NOTINITIALISED;
+    return;
+  }
   switch (call->op) {
     case SP_OP_WATCH_CREATE:
       WatchCreate(stack, call->u.watch_create, result);

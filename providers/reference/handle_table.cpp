@@ -38,6 +38,13 @@ Hold HandleTable::Remove(int64_t handle) {
   return file;
 }
 
+std::vector<Hold> HandleTable::TakeAll() {
+  std::vector<Hold> all;
+  for (auto& [handle, entry] : entries_) all.push_back(std::move(entry.file));
+  entries_.clear();
+  return all;
+}
+
 bool HandleTable::Has(const File* file) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const auto& entry) { return entry.second.file.get() == file; });
 }

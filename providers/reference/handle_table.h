@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "reference/file.h"
 
@@ -28,6 +29,7 @@ class HandleTable {
   Entry* Find(int64_t handle);
   // The file of a handle that is closed now; empty if there was none.
   Hold Remove(int64_t handle);
+  std::vector<Hold> TakeAll();                              // closes them all: their files, in the order of their numbers
   void Put(int64_t handle, Hold file, bool close_on_exec);  // dup2's target; what was there has been removed
   bool CanHave(int64_t handle) const { return handle >= 0 && handle < numbers(); }
 

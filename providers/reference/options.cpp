@@ -48,6 +48,8 @@ constexpr OptionRule kRules[] = {
     {SP_SO_BINDTODEVICE, kS, OptionType::kBytes, kPlain, 0, kLow, kHigh},
     {SP_SO_CONDITIONAL_ACCEPT, kS, kInt, kFlag, 0, kLow, kHigh},
     {SP_SO_PAUSE_ACCEPT, kS, kInt, kFlag, 0, kLow, kHigh},
+    {SP_SO_UPDATE_ACCEPT_CONTEXT, kS, kInt, kPlain, 0, kLow, kHigh},
+    {SP_SO_UPDATE_CONNECT_CONTEXT, kS, OptionType::kNothing, kPlain, 0, kLow, kHigh},
     {SP_SO_CONNECT_TIME, kS, kInt, kReadOnly, 0, 0, 0},
     {SP_SO_MAX_MSG_SIZE, kS, kInt, kReadOnly, 0, 0, 0},
     {SP_SO_GROUP_ID, kS, kInt, kReadOnly, 0, 0, 0},
@@ -306,6 +308,8 @@ int32_t GetOption(Socket* socket, sp_option_args* args, int64_t* native) {
     case OptionType::kInteger:
       if (length >= kIntegerLength) {
         args->integer = Take32(bytes, 0);
+        // A DWORD: 0xFFFFFFFF is no negative number.
+        if (args->option == SP_SO_CONNECT_TIME || args->option == SP_SO_MAX_MSG_SIZE) args->integer &= 0xffffffff;
       } else if (length >= 1) {
         args->integer = bytes[0];
       }
@@ -337,6 +341,7 @@ int32_t SetOption(Socket* socket, const sp_option_args& args) {
   if (rule->kind == OptionRule::kReadOnly) return SP_ENOPROTOOPT;
   bytes.resize(std::max<std::size_t>(bytes.size(), static_cast<std::size_t>(std::min(length, 256))));
   OptionValue value;
+  if (rule->type == OptionType::kNothing) return socket->WriteOption(args.option, value);
   const bool one_byte = TakesBytes(rule->level) && length >= 1 && length < kIntegerLength;
   switch (rule->type) {
     case OptionType::kInteger:
@@ -362,6 +367,8 @@ int32_t SetOption(Socket* socket, const sp_option_args& args) {
       if (args.kind != SP_POINTER_VALID) return SP_EFAULT;
       value.bytes.assign(bytes.begin(),
                          bytes.begin() + std::min<std::ptrdiff_t>(length, static_cast<std::ptrdiff_t>(bytes.size())));
+      break;
+    case OptionType::kNothing:
       break;
     case OptionType::kAddress:
       if (args.kind != SP_POINTER_VALID) return SP_EFAULT;

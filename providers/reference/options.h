@@ -14,7 +14,7 @@ namespace sockproof::reference {
 struct Profile;
 
 enum class OptionLevel { kSocket, kIp, kIpv6, kTcp, kNone };
-enum class OptionType { kInteger, kLinger, kDuration, kBytes, kAddress };
+enum class OptionType { kNothing, kInteger, kLinger, kDuration, kBytes, kAddress };
 
 struct OptionRule {
   int32_t option;

@@ -116,7 +116,9 @@ Profile Linux() {
 Profile Winsock() {
   Profile profile;
   profile.name = "winsock";
-  profile.capabilities = With(kEverywhere, {SP_CAP_POLL, SP_CAP_UNIX_STREAM});  // WSAPoll; AF_UNIX knows streams alone
+  profile.capabilities =
+      With(kEverywhere, {SP_CAP_POLL, SP_CAP_UNIX_STREAM,  // WSAPoll; AF_UNIX knows streams alone
+                         SP_CAP_CONNECT_DATA, SP_CAP_CONDITION, SP_CAP_EVENT_OBJECTS, SP_CAP_OVERLAPPED, SP_CAP_SESSION});
   profile.options = {SP_SO_ERROR,
                      SP_SO_TYPE,
                      SP_SO_ACCEPTCONN,
@@ -213,6 +215,9 @@ Profile Winsock() {
   profile.accept_takes_modes = false;
   profile.conditional = true;
   profile.linger_blocks_nonblocking = false;
+  profile.bind_lasts = true;
+  profile.lowest_version = 0x0100;
+  profile.tcp.reset_abandoned_connect = true;
   return profile;
 }
 

@@ -109,6 +109,8 @@ struct Profile {
   bool accept_takes_modes = true;            // accept4, SOCK_NONBLOCK
   bool conditional = false;                  // condition functions
   bool linger_blocks_nonblocking = true;     // close waits on a non-blocking socket too
+  bool bind_lasts = false;                   // a port that bind chose stays the socket's, whatever becomes of its connect
+  uint32_t lowest_version = 0;               // of the session; major << 8 | minor
 };
 
 // Null if there is none of that name.

@@ -49,6 +49,32 @@ int32_t Capability(void* self, int32_t capability, const char** why) {
 
 void Call(void* self, sp_call* call, sp_result* result) { CarryOut(&Self(self), call, result); }
 
+int32_t Begin(void* self, sp_call* call, sp_operation* operation) { return BeginOperation(&Self(self), call, operation); }
+int32_t Wait(void* self, sp_operation operation, int64_t timeout, sp_result* result) {
+  return WaitForOperation(&Self(self), operation, timeout, result);
+}
+int32_t Cancel(void* self, sp_operation operation) { return CancelOperation(&Self(self), operation); }
+
+// ---- The session
+
+int32_t Startup(void* self, uint32_t version, uint32_t* given, uint32_t* highest, int64_t* native) {
+  Stack& stack = Self(self);
+  if (stack.profile().capabilities.count(SP_CAP_SESSION) == 0) return SP_NOT_SUPPORTED;
+  const int32_t error = stack.session().Startup(version, stack.profile().lowest_version, given, highest);
+  *native = error;
+  return error;
+}
+
+int32_t Cleanup(void* self, int64_t* native) {
+  Stack& stack = Self(self);
+  if (stack.profile().capabilities.count(SP_CAP_SESSION) == 0) return SP_NOT_SUPPORTED;
+  const int32_t error = stack.session().Cleanup(&stack);
+  *native = error;
+  return error;
+}
+
+const sp_session_group kSession = {sizeof(sp_session_group), Startup, Cleanup};
+
 // ---- Threads and time
 
 int64_t CurrentThread(void* self) { return Self(self).scheduler().Current(); }
@@ -120,7 +146,7 @@ int32_t Silence(void* self, sp_handle handle, int32_t on) {
 }
 
 int32_t BlackHole(void*, int32_t family, sp_address* address) {
-  if (family != SP_INET && family != SP_INET6) return SP_NOT_SUPPORTED;
+  if (family != SP_INET && family != SP_INET6 && family != SP_CONNDATA) return SP_NOT_SUPPORTED;
   constexpr uint16_t kSomePort = 4242;
   *address = ToAddress({Network::BlackHole(family), kSomePort}, family);
   return SP_OK;
@@ -182,10 +208,10 @@ const sp_provider kProvider = {
     Close,
     Capability,
     Call,
-    nullptr,
-    nullptr,
-    nullptr,  // begin, wait, cancel: the suite uses threads
-    nullptr,  // session
+    Begin,
+    Wait,
+    Cancel,
+    &kSession,
     &kThreads,
     &kSignals,
     nullptr,  // processes

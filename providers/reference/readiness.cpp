@@ -194,6 +194,8 @@ bool Offered(const Profile& profile, int32_t mechanism) {
       return true;
     case SP_WSAPOLL:
       return profile.conditional;
+    case SP_EVENT_OBJECT:
+      return profile.capabilities.count(SP_CAP_EVENT_OBJECTS) != 0;
     default:
       return false;
   }
@@ -203,6 +205,7 @@ bool Offered(const Profile& profile, int32_t mechanism) {
 
 int64_t Watchers::Add(int32_t mechanism) {
   watchers_[next_].mechanism = mechanism;
+  if (mechanism == SP_EVENT_OBJECT) watchers_[next_].event = std::make_shared<EventObject>();
   return next_++;
 }
 
@@ -236,7 +239,15 @@ void WatchCreate(Stack* stack, const sp_watch_create_args& args, sp_result* resu
 }
 
 void WatchSet(Stack* stack, uint32_t op, const sp_handle& handle, const sp_watch_set_args& args, sp_result* result) {
-  if (!Watchers::IsOne(args.watcher)) {
+  const bool listed = Watchers::IsOne(args.watcher);
+  const Watchers::Watcher* object = listed ? stack->watchers().Find(args.watcher.value) : nullptr;
+  // Who has no epoll can mean nothing but an event object by an invalid handle.
+  if ((object != nullptr && object->event != nullptr) || (!listed && Offered(stack->profile(), SP_EVENT_OBJECT))) {
+    const uint32_t mask = op == SP_OP_WATCH_REMOVE ? 0 : args.events;
+    SelectEvents(stack, handle, object != nullptr ? object->event : nullptr, mask, args.cookie, result);
+    return;
+  }
+  if (!listed) {
     result->error = SetEpoll(stack, op, handle, args);
   } else if (Watchers::Watcher* watcher = stack->watchers().Find(args.watcher.value); watcher != nullptr) {
     result->error = Watchers::IsOne(handle) ? SP_NOT_SUPPORTED : SetList(watcher, op, handle, args);
@@ -255,6 +266,10 @@ void WatchWait(Stack* stack, const sp_handle& handle, sp_watch_wait_args* args, 
     result->error = !file ? SP_EBADF : epoll == nullptr ? SP_EINVAL : epoll->Wait(args, &value);
   } else if (const Watchers::Watcher* found = stack->watchers().Find(handle.value); found != nullptr) {
     const Watchers::Watcher watcher = *found;
+    if (watcher.event != nullptr) {
+      WaitForEvents(stack, watcher.event, args, result);
+      return;
+    }
     result->error =
         IsSelect(watcher.mechanism) ? WaitSelect(stack, watcher, args, &value) : WaitPoll(stack, watcher, args, &value);
   } else {

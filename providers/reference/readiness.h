@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "reference/event_object.h"
 #include "reference/file.h"
 #include "reference/handle_table.h"
 #include "sockproof/provider.h"
@@ -26,6 +27,7 @@ class Watchers {
   struct Watcher {
     int32_t mechanism = SP_POLL;
     std::vector<Entry> entries;
+    std::shared_ptr<EventObject> event;  // of SP_EVENT_OBJECT, which has no list
   };
   static bool IsOne(const sp_handle& handle) { return handle.kind == SP_HANDLE_WATCHER && handle.value >= kFirst; }
 

@@ -15,6 +15,14 @@ int32_t Socket::TakeError() { return std::exchange(error_, static_cast<int32_t>(
 
 int32_t Socket::Silence(bool) { return SP_NOT_SUPPORTED; }
 
+NetworkState Socket::NetworkStateNow() const {
+  NetworkState state;
+  const uint32_t ready = Ready();
+  if ((ready & SP_IN) != 0) state.bits |= SP_FD_READ;
+  if ((ready & SP_OUT) != 0) state.bits |= SP_FD_WRITE;
+  return state;
+}
+
 int32_t Socket::ReadOption(int32_t option, OptionValue* value) const {
   switch (option) {
     case SP_SO_TYPE:
@@ -43,7 +51,7 @@ int32_t Socket::Await(const std::function<bool()>& ready, bool nonblocking, int6
   if (ready()) return SP_OK;
   if (nonblocking) return SP_EAGAIN;
   const int32_t error = stack_->Block([&] { return ready() || cancelled; }, limit, late, what);
-  if (error == SP_OK && !ready()) return stack_->profile().closed_while_waiting;
+  if (error == SP_OK && (cancelled || !ready())) return stack_->profile().closed_while_waiting;
   return error;
 }
 

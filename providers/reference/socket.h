@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "reference/address.h"
+#include "reference/connect_data.h"
+#include "reference/event_object.h"
 #include "reference/file.h"
 #include "reference/options.h"
 #include "reference/packet.h"
@@ -51,12 +53,15 @@ struct AcceptRequest {
   // Whether there is room for what would be returned, asked once there is something; nothing: it has been asked.
   std::function<int32_t()> room;
   std::shared_ptr<Socket> accepted;  // out
-  sp_address peer{};                 // out
+  sp_address peer{};                 // out: of the request that was looked at, whatever became of it
+  bool peer_known = false;           // out
 };
 struct ConnectRequest {
   AddressArgument to;
   bool nonblocking = false;
-  sp_connect_args* args = nullptr;  // user data
+  ConnectData data;               // that travels with the request
+  bool by_events = true;          // FD_CONNECT tells of the end of an attempt that does not wait
+  sp_user_data* reply = nullptr;  // where the answer's data go; stays until the attempt is over
 };
 
 class Socket : public File {
@@ -79,6 +84,12 @@ class Socket : public File {
   virtual bool ConnectFailed() const { return false; }    // one that went on in the background
   // Everything that arrives from the network for it is lost from now on.
   virtual int32_t Silence(bool on);
+
+  // What of the network events is the case. Everybody has data to read and room to write.
+  virtual NetworkState NetworkStateNow() const;
+  NetworkEvents& events() { return events_; }
+  // Ends at once, whatever it was about to do: a connection is reset.
+  virtual void CutOff() {}
 
   // Options as the kind has them; what all kinds have is in options.cpp. SP_ENOPROTOOPT if it has no such option.
   virtual int32_t ReadOption(int32_t option, OptionValue* value) const;
@@ -106,6 +117,7 @@ class Socket : public File {
   int32_t family_, type_;
   Options options_;
   int32_t error_ = SP_OK;  // pending: SO_ERROR
+  NetworkEvents events_{this};
 };
 
 }  // namespace sockproof::reference

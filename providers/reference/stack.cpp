@@ -13,7 +13,9 @@ Stack::Stack(const Profile& profile)
       network_(&scheduler_),
       tcp_(std::make_unique<Tcp>(&scheduler_, &network_, profile.tcp)),
       ports_(&scheduler_, profile.conflict),
-      plain_file_(std::make_shared<PlainFile>()) {
+      plain_file_(std::make_shared<PlainFile>()),
+      operations_(&scheduler_),
+      session_(profile.capabilities.count(SP_CAP_SESSION) != 0) {
   const TcpPolicy& tcp = tcp_->policy();
   knobs_ = {{SP_KNOB_BACKLOG_MAX, profile.backlog_most},
             {SP_KNOB_SYN_RETRIES, tcp.syn_retries},
@@ -61,7 +63,8 @@ int32_t Stack::Block(const std::function<bool()>& ready, int64_t limit, int32_t 
 int32_t Stack::CheckAddress(const AddressArgument& argument, int32_t family, bool binding) const {
   const sp_address& address = argument.address;
   const int32_t wrong_length = profile_.address_lengths_are_faults ? SP_EFAULT : SP_EINVAL;
-  if (argument.length < (family == SP_INET6 ? kInet6LeastLength : kInetLength)) return wrong_length;
+  if (argument.length < (family == SP_INET6 ? kInet6LeastLength : family == SP_CONNDATA ? kConnDataLength : kInetLength))
+    return wrong_length;
   if (address.family == family) return SP_OK;
   // bind's old habit: no family, and the wildcard address, mean AF_INET (Linux: inet_bind).
   const bool wildcard = std::all_of(address.bytes, address.bytes + 4, [](uint8_t byte) { return byte == 0; });

@@ -13,10 +13,12 @@
 #include "reference/handle_table.h"
 #include "reference/local_names.h"
 #include "reference/network.h"
+#include "reference/overlapped.h"
 #include "reference/ports.h"
 #include "reference/profile.h"
 #include "reference/readiness.h"
 #include "reference/scheduler.h"
+#include "reference/session.h"
 #include "reference/tcp/tcp.h"
 
 namespace sockproof::reference {
@@ -36,6 +38,8 @@ class Stack {
   Watchers& watchers() { return watchers_; }
   Ports& ports() { return ports_; }
   LocalNames& names() { return names_; }
+  Operations& operations() { return operations_; }
+  Session& session() { return session_; }
   // Something open that is no socket.
   const Hold& plain_file() const { return plain_file_; }
 
@@ -76,6 +80,8 @@ class Stack {
   Watchers watchers_;
   Hold plain_file_;
   HandleTable handles_;
+  Operations operations_;
+  Session session_;
   bool ending_ = false;
   std::map<int32_t, int64_t> knobs_;
   int64_t buffers_left_ = -1;

@@ -81,7 +81,21 @@ void StreamSocket::OnChange(uint32_t change) {
     if (!port_named_) binding_.reset();
   }
   const std::shared_ptr<File> self = shared_from_this();
-  if (fresh != 0) Tell(fresh);
+  if ((change & (TcpConnection::kConnected | TcpConnection::kFailed)) != 0) DeliverReply();
+  if ((change & TcpConnection::kFailed) != 0) {
+    (connection_->Established() ? close_error_ : connect_error_) = PendingError();
+  }
+  if (fresh != 0 || (change & TcpConnection::kAcknowledged) != 0) Tell(fresh);
+}
+
+// What came with the answer to our request, before anybody hears that it has come.
+void StreamSocket::DeliverReply() {
+  sp_user_data* out = std::exchange(reply_, nullptr);
+  if (out == nullptr) return;
+  const int32_t error = GiveConnectData(Unpack(connection_->peer_user_data()).bytes, out);
+  if (error == SP_OK || !connection_->Established()) return;
+  connect_error_ = error_ = error;
+  connection_->Abort();
 }
 
 void StreamSocket::Adopt(std::shared_ptr<TcpConnection> connection) {
@@ -150,7 +164,7 @@ int32_t StreamSocket::Bind(const AddressArgument& argument) {
     local_ = before;
     return error;
   }
-  port_named_ = local_.port != 0;
+  port_named_ = local_.port != 0 || stack_->profile().bind_lasts;
   address_named_ = !IsAny(local_.ip);
   binding_ = std::move(binding);
   local_ = binding_->local;
@@ -196,12 +210,14 @@ int32_t StreamSocket::Connect(ConnectRequest* request) {
   }
   if (TcpState() != SP_TCP_CLOSED) return SP_EISCONN;
   if (const int32_t error = stack_->CheckAddress(to, family_, false); error != SP_OK) return error;
-  if (const int32_t error = BeginConnect(to.address, request->args); error != SP_OK) return error;
+  if (const int32_t error = BeginConnect(*request); error != SP_OK) return error;
   state_ = State::kConnecting;
+  attempted_ = request->nonblocking && request->by_events;
   return FinishConnect(request->nonblocking, stack_->profile().connecting);
 }
 
-int32_t StreamSocket::BeginConnect(const sp_address& to, sp_connect_args*) {
+int32_t StreamSocket::BeginConnect(const ConnectRequest& request) {
+  const sp_address& to = request.to.address;
   Endpoint remote = ToEndpoint(to);
   Network& network = stack_->network();
   if (IsMapped(to) && options_.On(SP_IPV6_V6ONLY)) return SP_ENETUNREACH;
@@ -240,7 +256,9 @@ int32_t StreamSocket::BeginConnect(const sp_address& to, sp_connect_args*) {
     read_shut_ = write_shut_ = false;
   }
   binding_->remote = remote;
-  Adopt(stack_->tcp().Connect({local, remote}, Settings()));
+  reply_ = request.reply;
+  connect_error_ = close_error_ = SP_OK;
+  Adopt(stack_->tcp().Connect({local, remote}, Settings(), Pack(request.data)));
   return SP_OK;
 }
 
@@ -262,6 +280,7 @@ int32_t StreamSocket::FinishConnect(bool nonblocking, int32_t waiting) {
 
 int32_t StreamSocket::Shutdown(int32_t how) {
   if (how != SP_SHUT_RD && how != SP_SHUT_WR && how != SP_SHUT_RDWR) return SP_EINVAL;
+  if (lacks_context_) return SP_ENOTCONN;
   const bool reading = how != SP_SHUT_WR, writing = how != SP_SHUT_RD;
   const sp_tcp_state state = TcpState();
   if (state_ == State::kConnecting && !Handshaking() && state != SP_TCP_CLOSED) state_ = State::kConnected;
@@ -335,6 +354,7 @@ int32_t StreamSocket::LocalName(sp_address* name) const {
 
 int32_t StreamSocket::PeerName(sp_address* name) const {
   if (connection_ == nullptr || TcpState() == SP_TCP_CLOSED || TcpState() == SP_TCP_SYN_SENT) return SP_ENOTCONN;
+  if (lacks_context_) return SP_ENOTCONN;
   *name = ToAddress(connection_->ends().remote, family_);
   return SP_OK;
 }

@@ -33,6 +33,10 @@ int32_t StreamSocket::ReadOption(int32_t option, OptionValue* value) const {
     case SP_TCP_STATE:
       value->integer = TcpState();
       return SP_OK;
+    case SP_SO_CONNECT_TIME:
+      if (stack_->profile().options.count(option) == 0) return SP_ENOPROTOOPT;
+      value->integer = ConnectTime();
+      return SP_OK;
     case SP_TCP_UNACCEPTED:
       if (listener_ == nullptr) return SP_NOT_SUPPORTED;
       value->integer = static_cast<int64_t>(listener_->Waiting());
@@ -69,6 +73,14 @@ int32_t StreamSocket::ReadOption(int32_t option, OptionValue* value) const {
 int32_t StreamSocket::WriteOption(int32_t option, const OptionValue& given) {
   OptionValue value = given;
   switch (option) {
+    case SP_SO_UPDATE_ACCEPT_CONTEXT:
+      return stack_->profile().options.count(option) != 0 ? UpdateAcceptContext(value.integer)
+                                                          : static_cast<int32_t>(SP_ENOPROTOOPT);
+    case SP_SO_UPDATE_CONNECT_CONTEXT:
+      return stack_->profile().options.count(option) != 0 ? UpdateConnectContext() : static_cast<int32_t>(SP_ENOPROTOOPT);
+    case SP_SO_CONDITIONAL_ACCEPT:
+      if (listener_ != nullptr) return SP_EINVAL;  // its page, Return value
+      break;
     case SP_IPV6_V6ONLY:
       if (binding_ != nullptr) return SP_EINVAL;
       break;

@@ -2,6 +2,8 @@
 //
 //   stream_calls.cpp    bind, connect, shutdown, close, names, readiness
 //   stream_accept.cpp   listen and accept
+//   stream_events.cpp   network events
+//   stream_overlapped.cpp  what AcceptEx, ConnectEx and DisconnectEx need
 //   stream_data.cpp     send and receive
 //   stream_options.cpp  options
 #pragma once
@@ -9,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "reference/ports.h"
 #include "reference/socket.h"
@@ -43,6 +46,26 @@ class StreamSocket final : public Socket {
   void Released() override;
   bool CloseWouldBlock() const override;
   bool ConnectFailed() const override;
+  NetworkState NetworkStateNow() const override;
+  void CutOff() override;
+
+  // ---- stream_overlapped.cpp
+  bool Fresh() const;  // neither bound nor connected nor listening, nor given to an AcceptEx
+  void Engage(bool on) { engaged_ = on; }
+  bool Handshaking() const;
+  bool Connected() const;
+  sp_address OwnEnd() const;  // of the connection
+  sp_address OtherEnd() const;
+  // The first request of this listener becomes the connection of `on`. SP_EAGAIN if there is none, SP_ECONNRESET if its client
+  // has gone.
+  int32_t TakeOverlapped(StreamSocket* on);
+  int32_t CheckConnectOverlapped();  // whether ConnectEx may begin, as far as the socket itself decides
+  int32_t ConnectOutcome();          // of the attempt that was begun; SP_EAGAIN while it is under way
+  void GiveUp();                     // resets the connection, and has none
+  void EndSending();
+  // Whether both directions have ended. `quite`: and nothing of the connection is left either.
+  bool Disconnected(bool quite);
+  void BecomeFresh();  // as it was before it was accepted, or connected
 
  private:
   // As the caller sees it: a connect that completed is only known of once somebody asked.
@@ -50,15 +73,15 @@ class StreamSocket final : public Socket {
 
   // ---- stream_calls.cpp
   sp_tcp_state TcpState() const;  // TIME-WAIT is none of the socket's any more: CLOSED
-  bool Handshaking() const;
   int32_t PendingError() const;
   int32_t CheckLocal(const sp_address& address) const;
   int32_t Dissolve();
-  int32_t BeginConnect(const sp_address& to, sp_connect_args* args);
+  int32_t BeginConnect(const ConnectRequest& request);
   int32_t FinishConnect(bool nonblocking, int32_t waiting);
   void Adopt(std::shared_ptr<TcpConnection> connection);
   void Abandon();  // the connection, whose port stays taken until TCP has done with it
   void OnChange(uint32_t change);
+  void DeliverReply();
   std::shared_ptr<Binding> NewBinding() const;
   int32_t AutoBind();
   void StopListening();
@@ -69,6 +92,9 @@ class StreamSocket final : public Socket {
 
   // ---- stream_accept.cpp
   std::shared_ptr<StreamSocket> NewAccepted(std::shared_ptr<TcpConnection> connection);
+  void BecomeAccepted(std::shared_ptr<TcpConnection> connection);
+  int32_t CheckHead();
+  int32_t Decide(AcceptRequest* request, std::shared_ptr<TcpConnection>* connection);
   void NoteArrivals();
 
   // ---- stream_data.cpp
@@ -80,6 +106,9 @@ class StreamSocket final : public Socket {
 
   // ---- stream_options.cpp
   TcpSettings Settings() const;
+  int64_t ConnectTime() const;
+  int32_t UpdateAcceptContext(int64_t listener);
+  int32_t UpdateConnectContext();
 
   State state_ = State::kUnconnected;
   std::shared_ptr<Binding> binding_;
@@ -93,6 +122,18 @@ class StreamSocket final : public Socket {
   // What an accepted socket is to have is what its listener had when the connection was made.
   std::map<FourTuple, Options> options_at_arrival_;
   const void* silenced_as_ = nullptr;
+  // The thread in which a condition function is being asked about the first request, and the one that was deferred.
+  std::optional<int64_t> asking_;
+  std::optional<FourTuple> deferred_;
+  sp_user_data* reply_ = nullptr;  // where the connect data of the answer go
+  // For the network events: a connect that did not wait has been begun, what came of it, and what ended the connection.
+  bool attempted_ = false;
+  int32_t connect_error_ = SP_OK, close_error_ = SP_OK;
+  // ---- Overlapped operations
+  bool engaged_ = false;        // given to an AcceptEx
+  bool accepted_ = false;       // has its address from a listener
+  bool lacks_context_ = false;  // SO_UPDATE_ACCEPT_CONTEXT, SO_UPDATE_CONNECT_CONTEXT
+  std::weak_ptr<File> origin_;  // the listener that it was accepted on with AcceptEx
 };
 
 }  // namespace sockproof::reference
