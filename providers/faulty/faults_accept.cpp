@@ -59,8 +59,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-mailbox-full", "of the connections that wait, all but the first four are aborted when accept is called",
      "accept.first_in_first_out backlog.order backlog.queued_survive accept.threads_none_lost", "posix linux winsock",
-     "lwIP, task #7490 in CHANGELOG of 1.3.0: the acceptmbox has a size, and what does not fit is aborted; gVisor issue 236: "
-     "delivery to a full accept queue blocked the whole listener",
+     "nanos pull request 820: what could not be queued for accept() was aborted, or never handled; gVisor issue 236",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        AcceptFromHeld(provider, call, result, [](Wrapped& at, std::vector<sp_handle>& held, std::vector<sp_handle> come) {
          for (const sp_handle one : come) {
@@ -74,7 +73,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-same-connection-twice", "every other accept returns the connection of the accept before once more",
      "accept.data_both_ways accept.threads_none_twice backlog.no_phantom backlog.order", "posix linux winsock",
-     "no report found: demikernel/inetstack issue 134 is about the account of accepted descriptors going wrong",
+     "no report found: accept(), DESCRIPTION: the first connection is taken off the queue",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (!IsAccept(provider, call)) return provider.Pass(call, result);
        if (const int64_t last = provider.Get(call->handle.value, kTaken); last != 0 && Waits(provider, call->handle)) {
@@ -127,7 +126,7 @@ constexpr Fault kFaults[] = {
        provider.Pass(call, result);
      }},
     {"accept-loses-early-data", "what a client sent before it was accepted is gone", "accept.data_before_accept", "posix linux",
-     "lwIP CHANGELOG 2009-11-20, bug #28062: data received directly after accepting got no attention",
+     "RIOT issue 16303: what a connection received before accept was lost; chipmk/tcpip.js pull request 40",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        provider.Pass(call, result);
@@ -141,7 +140,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-early-data-not-ready", "data that came before accept do not make the accepted socket ready",
      "accept.data_before_accept deferred.data_there_at_once", "posix linux",
-     "lwIP CHANGELOG 2009-11-20, bug #28062: data received directly after accepting does not wake up select",
+     "lwIP CHANGELOG 2009-11-20, bug #28062: data received directly after accepting does not wake up select; RIOT issue 16303",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        PassSpoilt(provider, call, result, [](Wrapped& at, sp_handle socket, uint32_t, uint32_t ready) {
@@ -154,7 +153,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-ready-once", "a listener is reported ready once for all the connections that wait, until accept finds nothing",
      "accept.stays_ready", "posix linux winsock",
-     "hermit-os pull request 2218: poll did not report a listener whose connection was not on the first of its sockets",
+     "ARMmbed/mbed-os issue 6133: one signal for several connections; hermit-os pull request 2218",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        PassSpoilt(provider, call, result, [](Wrapped& at, sp_handle socket, uint32_t, uint32_t ready) {
@@ -175,7 +174,7 @@ constexpr Fault kFaults[] = {
        if (ours && result->error == SP_OK) provider.Put(call->handle.value, 1, kTaken);
      }},
     {"accept-child-listens", "SO_ACCEPTCONN of an accepted socket is 1", "accept.child_not_marked_listening",
-     "posix linux winsock", "no report found: NetBSD and others copy the options of the listener, of which this would be one",
+     "posix linux winsock", "no report found: where an accepted socket takes the options of its listener, this is one of them",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsOption(call, SP_OP_GET_OPTION, SP_SO_ACCEPTCONN) && provider.Of(call->handle).accepted) {
@@ -196,7 +195,8 @@ constexpr Fault kFaults[] = {
        if (IsOption(call, SP_OP_GET_OPTION, SP_SO_ACCEPTCONN)) call->u.get_option.integer = 0;
      }},
     {"accept-listener-is-two", "SO_ACCEPTCONN of a listener is 2, the bit of the option in place of a truth value",
-     "accept.acceptconn_value", "linux", "lwIP CHANGELOG 2014-12-10: SO_ACCEPTCONN was a bit of so_options until then",
+     "accept.acceptconn_value", "linux",
+     "no report found: in BSD the option is a bit of so_options, 2; lwIP CHANGELOG 2014-12-10 has SO_ACCEPTCONN fixed",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsOption(call, SP_OP_GET_OPTION, SP_SO_ACCEPTCONN) && call->u.get_option.integer != 0) call->u.get_option.integer = 2;
@@ -209,7 +209,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-closes-the-child-with-the-listener", "closing a listener ends the connections that it has handed out",
      "accept.child_outlives_listener closing.children rejection.accepted_unharmed", "posix linux",
-     "torokernel issue 77 and zephyr pull request 18965 tell of listener and connection sharing one state",
+     "no report found: with smoltcp, tailscale-rs pull request 141, the socket that listens and the connection are one",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        if (IsSocketCall(call, SP_OP_CLOSE)) {

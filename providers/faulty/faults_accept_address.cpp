@@ -74,7 +74,8 @@ constexpr Fault kFaults[] = {
        });
      }},
     {"accept-address-v4-to-v6", "an IPv6 listener gives the address of an IPv4 client in the form of IPv4", "accept.mapped_peer",
-     "posix linux winsock", "no report found: RFC 3493 3.7 says in which form such an address is given",
+     "posix linux winsock",
+     "no report found as a bug: RFC 3493 3.7; asterinas pull request 3515 adds the mapping where addresses are handed out",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        AcceptWith(provider, call, result, [](Wrapped&, sp_call*, sp_result*, sp_address_out* peer) {
          static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};

@@ -92,7 +92,7 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) { AcceptInheriting(provider, call, result, SP_CLOSE_ON_EXEC); }},
     {"accept-makes-the-listener-block", "accept leaves a non-blocking listener blocking",
      "inherit.listener_keeps_flags accept.nonblocking_drained", "posix linux",
-     "etcimon/libasync issue 63 and others on flags that accept passes between listener and connection; no report of this one",
+     "no report found: accept(2) changes nothing of the listener but its queue",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        provider.Pass(call, result);

@@ -20,7 +20,7 @@ bool IsEnded(Wrapped& provider, sp_handle handle) {
 
 constexpr Fault kFaults[] = {
     {"accept-reset-not-connected", "accept of a connection that was reset fails with ENOTCONN if an address is asked for",
-     "accept.reset_before_accept accept.reset_address", "posix linux winsock",
+     "accept.reset_before_accept accept.reset_address", "posix linux",
      "gVisor issue 3780: accept fails on a reset connection, with ENOTCONN; Mellanox/libvma pull request 842",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call) && AsksForAddress(call);
@@ -88,7 +88,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-skips-the-closed", "a connection whose client has closed in order is thrown away by accept",
      "accept.closed_before_accept accept.half_closed_before_accept", "posix linux",
-     "torokernel issue 77: what became of a connection that its client closed before accept",
+     "elks issue 1051: accept failed for a connection whose FIN had come before; apache/nuttx issue 3384",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        for (;;) {
@@ -99,7 +99,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-aborts-the-closed", "accept of a connection whose client has closed in order fails with ECONNABORTED",
      "accept.closed_before_accept", "posix linux winsock",
-     "no report found: accept(), ECONNABORTED: a connection has been aborted, which a close in order is not",
+     "zephyr issue 112419: with data and FIN before accept, accept fails with ECONNABORTED",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        provider.Pass(call, result);
@@ -109,7 +109,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-closed-loses-its-data", "what a client sent before it closed is gone if that was before accept",
      "accept.closed_before_accept_end", "posix linux winsock",
-     "no report found: accept on a connection in CLOSE-WAIT, RFC 9293 3.10.4: data not yet delivered come before the closing",
+     "zephyr issue 112419: valid data that came before the FIN were flushed by accept; apache/nuttx issue 3384",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        provider.Pass(call, result);

@@ -36,7 +36,7 @@ constexpr Fault kFaults[] = {
        } while (timeout > 0 && result->error == SP_EAGAIN);
      }},
     {"accept-timeout-early", "SO_RCVTIMEO ends accept after half its time", "accept.timeout_duration", "linux",
-     "lwIP CHANGELOG 2010-01-23, bug #28716, is the same for select(): less than a millisecond was none",
+     "no report found for accept: lwIP CHANGELOG 2010-01-23, bug #28716, select() returns after waiting for less than 1 ms",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const int64_t timeout = Timeout(provider, call);
        if (timeout <= 0) return provider.Pass(call, result);
@@ -88,7 +88,7 @@ constexpr Fault kFaults[] = {
        }
      }},
     {"accept-send-timeout-ends-it", "SO_SNDTIMEO ends accept", "accept.send_timeout_does_not_matter", "posix linux winsock",
-     "espressif/esp-idf issue 5004 complains of one time-out for several calls",
+     "no report found: socket(7), SO_SNDTIMEO is a time-out of sending",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call) && Blocking(provider, call->handle) && Timeout(provider, call) == 0;
        const int64_t other = ours ? provider.GetDuration(call->handle, SP_SO_SNDTIMEO).value_or(0) : 0;
@@ -130,7 +130,8 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-interrupted-loses-one", "the first connection after an interrupted accept is lost",
      "accept.interrupted_loses_nothing accept.restarted", "posix linux",
-     "FlareCoding/StelluxOS pull request 168: what an interrupted call had begun was not taken up by the one that followed",
+     "no report found for accept: FlareCoding/StelluxOS pull request 168 has its like, a connect that cannot go on after a "
+     "signal",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        provider.Pass(call, result);
@@ -174,7 +175,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-wakes-for-the-second", "an accept that waits wakes up for the second connection only, and returns the first",
      "accept.blocks_until_connection accept.one_connection_wakes_one", "posix linux winsock",
-     "hermit-os pull request 2218: a connection was established and accept was not told; it remained stuck until another came",
+     "ARMmbed/mbed-os issue 6133: the stack had accepted a connection, and the server was not told until later",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool waits = IsAccept(provider, call) && Blocking(provider, call->handle) && !Waits(provider, call->handle);
        provider.Pass(call, result);

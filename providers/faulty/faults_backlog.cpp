@@ -64,14 +64,14 @@ bool IsLocalConnect(Wrapped& provider, const sp_call* call) {
 
 constexpr Fault kFaults[] = {
     {"backlog-ignored", "listen takes every backlog for 1", "backlog.capacity", "linux winsock",
-     "lwIP before CHANGELOG 2007-12-21 (task #7252: Implement TCP listen backlog); microsoft/demikernel issue 697: catloop "
-     "ignored "
-     "the backlog",
+     "zephyr issue 10200: listen() ignores its backlog; lwIP before CHANGELOG 2007-12-21 (task #7252: Implement TCP listen "
+     "backlog)",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return std::min(backlog, 1); });
      }},
-    {"backlog-unlimited", "listen takes every backlog for the largest", "backlog.capacity backlog.zero", "posix linux winsock",
-     "microsoft/demikernel issue 697: catloop never read the backlog, its queue of pending connections grew beyond it",
+    {"backlog-unlimited", "listen takes every backlog for the largest", "backlog.capacity backlog.zero", "linux winsock",
+     "microsoft/demikernel issue 697: catloop never read the backlog; mewz issue 109: backlog stored, and pending connections "
+     "not limited",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t) { return 4096; });
      }},
@@ -86,7 +86,7 @@ constexpr Fault kFaults[] = {
        ListenWith(provider, call, result, [](int32_t backlog) { return backlog > 0 && backlog < 4095 ? backlog + 1 : backlog; });
      }},
     {"backlog-at-most-five", "a backlog above 5 counts as 5", "backlog.capacity backlog.capped", "linux winsock",
-     "no report found: listen(2) tells of fixed limits (SOMAXCONN) in older systems",
+     "zephyr pull request 96092: a backlog above CONFIG_NET_MAX_CONN, a handful, is cut to that",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return std::min(backlog, 5); });
      }},
@@ -97,7 +97,8 @@ constexpr Fault kFaults[] = {
        ListenWith(provider, call, result, [](int32_t backlog) { return std::min(backlog, 128); });
      }},
     {"backlog-is-a-byte", "of the backlog only the lowest eight bits count", "backlog.capacity_grows_with_backlog", "linux",
-     "lwIP CHANGELOG 2008-01-04: the backlog parameter is an u8_t",
+     "lwIP CHANGELOG 2008-01-04: the backlog parameter is an u8_t; apache/nuttx pull request 5926: local_listen asserted that it "
+     "is below 256",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return backlog & 0xFF; });
      }},
@@ -113,7 +114,7 @@ constexpr Fault kFaults[] = {
        ListenAgainWith(provider, call, result, [](int32_t first, int32_t now) { return std::max(first, now); });
      }},
     {"backlog-queue-lost-at-listen", "a second listen throws away the connections that wait",
-     "listen.again_keeps backlog.change_keeps_queued", "posix linux winsock",
+     "listen.again_keeps backlog.change_keeps_queued", "linux winsock",
      "lwIP CHANGELOG 2007-12-02, bug #21656: listen freed the mailbox of the socket and allocated another one",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_LISTEN) && provider.Of(call->handle).listening) {
@@ -126,7 +127,8 @@ constexpr Fault kFaults[] = {
      }},
     {"backlog-place-not-freed", "an accepted connection goes on taking a place in the queue",
      "backlog.frees_one_place backlog.capacity_returns", "linux winsock",
-     "torokernel issue 77: the count of the queue was not decremented, until every other connection was ignored",
+     "torokernel issue 77: the count of the queue was not decremented, until every other connection was ignored; nanos pull "
+     "request 823: the backlog of lwIP was not used properly",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        if (IsSocketCall(call, SP_OP_LISTEN)) provider.Put(call->handle.value, 0, kHandedOut);
@@ -145,7 +147,7 @@ constexpr Fault kFaults[] = {
        Fail(result, SP_ECONNREFUSED);
      }},
     {"backlog-full-connects", "a blocking connect to a full TCP queue returns success at once",
-     "backlog.blocking_connect_blocked progress.blocking_waits", "posix linux winsock",
+     "backlog.blocking_connect_blocked progress.blocking_waits", "linux winsock",
      "Xilinx-CNS/onload pull request 182: a SYN was answered although the queue was full, and the client's acknowledgement "
      "dropped",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
@@ -162,7 +164,7 @@ constexpr Fault kFaults[] = {
        Fail(result, SP_ETIMEDOUT);
      }},
     {"backlog-local-full-waits", "a non-blocking connect to a full AF_UNIX listener blocks", "backlog.local_full_nonblocking",
-     "posix linux winsock",
+     "linux winsock",
      "nanos pull request 1593: connect() on a UNIX socket waited for accept(), whatever room the queue had",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (!IsLocalConnect(provider, call) || !provider.IsNonblocking(call->handle)) return provider.Pass(call, result);

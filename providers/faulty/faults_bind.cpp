@@ -39,7 +39,8 @@ void OptionFromTheStart(Wrapped& provider, sp_call* call, sp_result* result, int
 constexpr Fault kFaults[] = {
     {"bind-conflict-missed", "bind to an address that another socket has succeeds, as long as neither listens",
      "bind.in_use bind.in_use_udp", "posix linux winsock",
-     "lwIP CHANGELOG 2007-05-22, bug #1895: tcp_bind() did not see sockets that were bound and nothing more",
+     "demikernel/inetstack issue 165: it was not looked whether another socket had the address; lwIP CHANGELOG 2007-05-22, bug "
+     "#1895",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsBind(call) && IsInet(Wanted(call)) && !IsWildcard(Wanted(call))) Forgive(result, SP_EADDRINUSE);
@@ -58,8 +59,7 @@ constexpr Fault kFaults[] = {
        if (IsBind(call)) TellAs(result, SP_EADDRINUSE, SP_EADDRNOTAVAIL);
      }},
     {"bind-path-taken-over", "bind of an AF_UNIX socket to a name that another socket has succeeds",
-     "bind.in_use_path bind.in_use_abstract", "posix linux",
-     "asterinas pull request 1168: races and wrong error codes around the table of bound UNIX addresses",
+     "bind.in_use_path bind.in_use_abstract", "posix linux", "no report found: bind(), EADDRINUSE; unix(7)",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsBind(call) && provider.IsLocal(call->handle)) Forgive(result, SP_EADDRINUSE);
@@ -105,8 +105,7 @@ constexpr Fault kFaults[] = {
        }
      }},
     {"bind-same-port-again", "bind to port 0 chooses the port that it chose last, while that is still bound",
-     "bind.port_distinct", "posix linux winsock",
-     "demikernel/inetstack pull request 181: of the ports that bind had chosen the stack kept no account that fits their use",
+     "bind.port_distinct", "posix linux winsock", "no report found: ip(7), an ephemeral port is chosen among those that are free",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsBind(call) && provider.IsTcp(call->handle) && IsInet(Wanted(call)) && Wanted(call).port == 0;
        if (!ours) return provider.Pass(call, result);
@@ -134,13 +133,13 @@ constexpr Fault kFaults[] = {
        provider.Pass(call, result);
      }},
     {"bind-foreign-address", "bind to an address that this host does not have succeeds", "bind.not_local", "posix linux winsock",
-     "no report found: bind(), EADDRNOTAVAIL: the address is not available from the local machine",
+     "microsoft/demikernel issue 1010: the inetstack lets you bind to any IP",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsBind(call)) Forgive(result, SP_EADDRNOTAVAIL);
      }},
     {"bind-twice", "a second bind succeeds and changes nothing", "bind.twice", "linux winsock",
-     "no report found: bind(2), EINVAL: the socket is already bound to an address",
+     "apache/nuttx pull request 10022 and demikernel/inetstack issue 100: bind could be called more than once",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool again = IsBind(call) && provider.Get(call->handle.value, kNamed) != 0;
        provider.Pass(call, result);
@@ -217,13 +216,13 @@ constexpr Fault kFaults[] = {
        if (result->error == SP_OK) provider.Put(call->handle.value, packed, kAddress);
      }},
     {"bind-v6only-always", "IPV6_V6ONLY is on without being set", "bind.v6only_default bind.dual_serves", "linux posix",
-     "no report found as a bug: ipv6(7), IPV6_V6ONLY; systems whose default is the other one",
+     "beanstalkd pull request 544 and rakshasa/libtorrent issue 822: systems whose default is IPV6_V6ONLY on",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        OptionFromTheStart(provider, call, result, SP_IPV6_V6ONLY, SP_INET6);
      }},
     {"bind-v6only-ignored", "IPV6_V6ONLY can be set and read, and has no effect",
      "bind.v6only_apart bind.v6only_own_clients bind.v6only_refuses connect.v6only_listener", "posix linux",
-     "cesanta/mongoose pull request 2158 had to find a way around stacks on which both families cannot have one port",
+     "asterinas before pull request 3515 had no IPV6_V6ONLY; cesanta/mongoose pull request 2158 goes around such stacks",
      [](Wrapped& provider, sp_call* call, sp_result* result) { OptionWithoutEffect(provider, call, result, SP_IPV6_V6ONLY); }},
     {"bind-accepted-has-listeners-name", "the name of an accepted socket is that of its listener, the wildcard too",
      "accept.local_name bind.name_accepted bind.dual_names", "posix linux winsock",

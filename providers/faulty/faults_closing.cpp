@@ -93,7 +93,8 @@ constexpr Fault kFaults[] = {
          call->u.get_option.integer = 1;
      }},
     {"close-shut-ends-children", "shutting a listener down ends the connections that it has handed out",
-     "closing.children_shutdown", "posix linux", "zephyr pull request 18965 tells of listener and connection sharing one state",
+     "closing.children_shutdown", "posix linux",
+     "no report found: with smoltcp, tailscale-rs pull request 141, the socket that listens and the connection are one",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call), shuts = ShutsListener(provider, call);
        provider.Pass(call, result);
@@ -107,7 +108,7 @@ constexpr Fault kFaults[] = {
     {"close-write-shut-ends-listening", "shutting the sending side of a listener down ends its listening",
      "accept.after_write_shutdown closing.new_client_shutdown_write closing.queued_shutdown_write "
      "rejection.listener_shutdown_write",
-     "linux", "lwIP CHANGELOG 2014-01-27: SHUT_RD and SHUT_WR were not told apart as they should",
+     "linux", "no report found for listeners: lwIP CHANGELOG 2014-01-27, SHUT_RD followed by SHUT_WR was different to SHUT_RDWR",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_SHUTDOWN) && provider.Of(call->handle).listening && call->u.shutdown.how == SP_SHUT_WR) {
          call->u.shutdown.how = SP_SHUT_RDWR;

@@ -31,7 +31,7 @@ constexpr Fault kFaults[] = {
        if (IsConnect(call) && provider.Of(call->handle).type != SP_DATAGRAM) Forgive(result, SP_EISCONN);
      }},
     {"connect-makes-two", "one connect makes two connections", "connect.one_connection", "posix linux",
-     "zephyr pull request 18965: a listener was handed connections that nobody had asked for",
+     "no report found: connect(), DESCRIPTION: an attempt to make a connection",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const Known before = provider.Of(call->handle);
        provider.Pass(call, result);
@@ -69,7 +69,7 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsConnect(call)) {
          const auto before = provider.LocalName(call->handle);
-         if (before && before->family != SP_UNIX && before->port == 0) provider.Put(call->handle.value, 1, kMark);
+         if (!provider.IsLocal(call->handle) && (!before || before->port == 0)) provider.Put(call->handle.value, 1, kMark);
        }
        provider.Pass(call, result);
        if (!IsSocketCall(call, SP_OP_LOCAL_NAME) || result->error != SP_OK || provider.Get(call->handle.value, kMark) == 0)
@@ -113,13 +113,13 @@ constexpr Fault kFaults[] = {
        provider.Pass(call, result);
      }},
     {"connect-absent-path-is-refused", "connect to an AF_UNIX path where nothing is says ECONNREFUSED", "connect.unix_no_entry",
-     "posix linux", "asterinas pull request 1168: incorrect error codes around UNIX listen() and connect()",
+     "posix linux", "no report found: connect(), ENOENT; asterinas pull request 1168 fixes incorrect error codes of UNIX sockets",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ConnectTells(provider, call, result, SP_ENOENT, SP_ECONNREFUSED, true);
      }},
     {"connect-stale-path-is-absent", "connect to an AF_UNIX path that a closed socket left behind says ENOENT",
      "connect.unix_stale connect.unix_not_listening", "posix linux",
-     "asterinas pull request 1168: incorrect error codes around UNIX listen() and connect()",
+     "no report found: connect(), ECONNREFUSED; asterinas pull request 1168 fixes incorrect error codes of UNIX sockets",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ConnectTells(provider, call, result, SP_ECONNREFUSED, SP_ENOENT, true);
      }},

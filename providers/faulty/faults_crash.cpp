@@ -164,7 +164,7 @@ constexpr Fault kFaults[] = {
        provider.Pass(call, result);
      }},
     {"crash-listen-overflows-the-stack", "listen calls itself until the stack is used up", kListens, kEverywhere,
-     "libntoh issue 7: a function that closes a connection calls itself, and crashes",
+     "no report found: recursion over what the network sends, with the small stack of a thread",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (Strikes(provider, call, SP_OP_LISTEN)) result->value = Deeper(1);
        provider.Pass(call, result);
@@ -176,7 +176,7 @@ constexpr Fault kFaults[] = {
        provider.Pass(call, result);
      }},
     {"crash-connect-throws", "connect lets an exception out, through a C interface", kConnects, kEverywhere,
-     "slskd issue 1800: an exception of accept that nobody thought of ended the service",
+     "slskd issue 1800: an exception of accept that nobody thought of stopped the listener",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (Strikes(provider, call, SP_OP_CONNECT)) throw 1;
        provider.Pass(call, result);

@@ -73,8 +73,7 @@ constexpr Fault kFaults[] = {
        CallTells(provider, call, result, SP_OP_BIND, SP_EBADF, SP_ENOTSOCK);
      }},
     {"errors-bind-not-local", "bind to an address that this host does not have says EINVAL", "bind.not_local",
-     "posix linux winsock",
-     "lwIP CHANGELOG 2014-02-27, bug #41729: some socket functions return wrong values in place of an error",
+     "posix linux winsock", "staalmannen/APExp pull request 455: another error where EADDRNOTAVAIL is meant",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        CallTells(provider, call, result, SP_OP_BIND, SP_EADDRNOTAVAIL, SP_EINVAL);
      }},
@@ -89,7 +88,7 @@ constexpr Fault kFaults[] = {
        }
      }},
     {"errors-bind-no-directory", "bind to a path in a directory that does not exist says EADDRNOTAVAIL", "bind.no_directory",
-     "posix linux", "asterinas pull request 1168: incorrect error codes of UNIX sockets",
+     "posix linux", "no report found: bind(), ENOENT; asterinas pull request 1168 fixes incorrect error codes of UNIX sockets",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        CallTells(provider, call, result, SP_OP_BIND, SP_ENOENT, SP_EADDRNOTAVAIL);
      }},

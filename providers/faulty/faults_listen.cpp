@@ -54,23 +54,19 @@ constexpr Fault kFaults[] = {
        if (ours && result->error == SP_OK) provider.Shutdown(call->handle, SP_SHUT_RDWR);
      }},
     {"listen-refuses-zero", "listen with a backlog of 0 fails with EINVAL", "listen.any_backlog backlog.zero",
-     "posix linux winsock",
-     "gVisor issue 3153: with a backlog of zero no handshake was completed until listen was called again with another one; "
-     "SerenityOS pull request 22055 had to teach listen what 0 means",
+     "posix linux winsock", "vitasdk/newlib pull request 49: sceIoListen rejects every backlog less than 1; gVisor issue 3153",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_LISTEN) && call->u.listen.backlog == 0) return Fail(result, SP_EINVAL);
        provider.Pass(call, result);
      }},
     {"listen-refuses-negative", "listen with a negative backlog fails with EINVAL", "listen.negative_backlog",
-     "posix linux winsock", "no report found: POSIX.1 listen() asks that a backlog below 0 works as 0 does",
+     "posix linux winsock", "SerenityOS pull request 21772: listen() refused a negative backlog",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_LISTEN) && call->u.listen.backlog < 0) return Fail(result, SP_EINVAL);
        provider.Pass(call, result);
      }},
     {"listen-refuses-huge", "listen with a backlog above the system's limit fails with EINVAL in place of reducing it",
-     "listen.any_backlog backlog.huge", "posix linux winsock",
-     "Xilinx-CNS/onload pull request 182: the limit of /proc/sys/net/core/somaxconn was not known to the stack; listen(2) asks "
-     "that more is cut without a word",
+     "listen.any_backlog backlog.huge", "posix linux winsock", "genodelabs/genode issue 4341: listen(sockfd, INT_MAX) fails",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_LISTEN) && call->u.listen.backlog > 4096) return Fail(result, SP_EINVAL);
        provider.Pass(call, result);
@@ -111,8 +107,7 @@ constexpr Fault kFaults[] = {
        if (IsSocketCall(call, SP_OP_LISTEN) && provider.Of(call->handle).type == SP_DATAGRAM) Succeed(result);
      }},
     {"listen-failed-listens", "a socket on which listen has failed says that it listens", "listen.failed_not_listening",
-     "posix linux winsock",
-     "lwIP CHANGELOG 2014-12-10: SO_ACCEPTCONN was a flag of its own until it was made to look at the state",
+     "posix linux winsock", "lwIP CHANGELOG 2014-12-10: fixed implementation of SO_ACCEPTCONN to just look at the pcb state",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsSocketCall(call, SP_OP_LISTEN) && result->error != SP_OK) provider.Put(call->handle.value, 1, kFailed);

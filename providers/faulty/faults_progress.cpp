@@ -168,7 +168,7 @@ constexpr Fault kFaults[] = {
      }},
     {"connect-close-does-not-withdraw", "an attempt whose socket was closed goes on",
      "progress.close_withdraws progress.close_frees_address", "posix linux",
-     "zephyr issue 63943: what was left of a connection attempt outlived its socket",
+     "no report found: RFC 9293 3.10.4, CLOSE in SYN-SENT deletes the connection",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_CLOSE) && UnderWay(provider, call->handle)) Duplicate(provider, call->handle);
        provider.Pass(call, result);

@@ -65,7 +65,7 @@ constexpr Fault kFaults[] = {
      }},
     {"refused-error-of-another", "SO_ERROR says the error of the socket that failed last, whichever is asked, and of each once",
      "refused.error_clears options.error_zero refused.nonblocking_error inherit.no_pending_error progress.no_error_afterwards",
-     "posix linux winsock", "lwIP CHANGELOG 2010-01-17, task #10102: conn->err was shared by calls that ran at the same time",
+     "posix linux winsock", "lwIP CHANGELOG 2010-01-17, task #10102: threading issues of conn->err",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsConnect(call) && result->error == SP_ECONNREFUSED) provider.Put(kWorld, SP_ECONNREFUSED);
