@@ -4,8 +4,6 @@
 namespace sockproof::faulty {
 namespace {
 
-constexpr int kMark = 1;  // a slot of a handle's memory
-
 bool HasMode(Wrapped& provider, sp_handle handle, uint32_t mode) {
   sp_call call{};
   const sp_result result = provider.Do(SP_OP_GET_MODE, handle, &call);
@@ -59,25 +57,10 @@ void TellFresh(Wrapped& provider, sp_call* call, sp_result* result, int32_t opti
 }
 
 constexpr Fault kFaults[] = {
-    {"accept4-forgets-nonblock", "accept4 ignores SOCK_NONBLOCK",
-     "accept.flag_nonblocking accept.nonblocking_child_does_not_wait", "linux",
-     "nanos pull request 460: the flags of accept4 were not looked at; libressl/portable pull request 1323",
-     [](Wrapped& provider, sp_call* call, sp_result* result) { AcceptWithoutFlags(provider, call, result, SP_NONBLOCKING); }},
-    {"accept4-forgets-cloexec", "accept4 ignores SOCK_CLOEXEC", "accept.flag_close_on_exec process.close_on_exec_at_creation",
-     "linux", "unikraft/lib-lwip pull request 33: accept4 ignores SOCK_CLOEXEC",
-     [](Wrapped& provider, sp_call* call, sp_result* result) { AcceptWithoutFlags(provider, call, result, SP_CLOSE_ON_EXEC); }},
     {"accept4-takes-unknown-flags", "accept4 takes flags that it does not know", "accept.unknown_flag", "linux",
      "nanos pull request 460: the flags of accept4 were not looked at",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        AcceptWithoutFlags(provider, call, result, ~uint32_t{SP_NONBLOCKING | SP_CLOSE_ON_EXEC});
-     }},
-    {"accept4-flags-reach-the-listener", "accept4 with SOCK_NONBLOCK makes the listener non-blocking as well",
-     "inherit.listener_keeps_flags accept.blocks_until_connection", "linux",
-     "no report found: accept(2), the flags are for the new open file description",
-     [](Wrapped& provider, sp_call* call, sp_result* result) {
-       const bool ours = IsAccept(provider, call) && (call->u.accept.modes & SP_NONBLOCKING) != 0;
-       provider.Pass(call, result);
-       if (ours) provider.SetNonblocking(call->handle, true);
      }},
     {"accept-inherits-nonblocking", "an accepted socket is non-blocking if its listener is",
      "inherit.nonblocking inherit.nonblocking_child_waits accept.flag_nonblocking", "linux",
@@ -107,17 +90,6 @@ constexpr Fault kFaults[] = {
        if (IsSocketCall(call, SP_OP_SET_MODE) && known.accepted && result->error == SP_OK) {
          SetMode(provider, {SP_HANDLE_SOCKET, 0, known.listener}, call->u.set_mode.set, call->u.set_mode.clear);
        }
-     }},
-    {"accept-child-shares-options", "an option set on an accepted socket is set on its listener too",
-     "inherit.child_options_are_its_own", "posix linux winsock",
-     "nanos pull request 1689: options of a listener and of a connection lay in one structure, taken for the other",
-     [](Wrapped& provider, sp_call* call, sp_result* result) {
-       provider.Pass(call, result);
-       const Known known = provider.Of(call->handle);
-       if (!IsSocketCall(call, SP_OP_SET_OPTION) || !known.accepted || result->error != SP_OK) return;
-       sp_call again{};
-       again.u.set_option = call->u.set_option;
-       provider.Do(SP_OP_SET_OPTION, {SP_HANDLE_SOCKET, 0, known.listener}, &again);
      }},
     {"accept-forgets-receive-buffer", "an accepted socket has the receive buffer of a new one, not the listener's",
      "inherit.so_rcvbuf", "linux winsock", "gVisor issue 1095: SO_SNDBUF and SO_RCVBUF are not inherited",
@@ -154,15 +126,6 @@ constexpr Fault kFaults[] = {
        if (!ours || result->error != SP_OK) return;
        provider.SetDuration(result->handle, SP_SO_RCVTIMEO, 0);
        provider.SetDuration(result->handle, SP_SO_SNDTIMEO, 0);
-     }},
-    {"accept-child-has-an-error", "SO_ERROR of an accepted socket says EINPROGRESS the first time", "inherit.no_pending_error",
-     "posix linux", "devkitPro/libctru issue 412: SO_ERROR said EINPROGRESS of a socket that was connected",
-     [](Wrapped& provider, sp_call* call, sp_result* result) {
-       provider.Pass(call, result);
-       if (!IsOption(call, SP_OP_GET_OPTION, SP_SO_ERROR) || !provider.Of(call->handle).accepted) return;
-       if (provider.Add(call->handle.value, 1, kMark) == 1 && call->u.get_option.integer == SP_OK) {
-         call->u.get_option.integer = SP_EINPROGRESS;
-       }
      }},
 };
 

@@ -63,7 +63,7 @@ bool IsLocalConnect(Wrapped& provider, const sp_call* call) {
 }
 
 constexpr Fault kFaults[] = {
-    {"backlog-ignored", "listen takes every backlog for 1", "backlog.capacity", "linux winsock",
+    {"backlog-ignored", "listen takes every backlog for 1", "backlog.capacity", "linux",
      "zephyr issue 10200: listen() ignores its backlog; lwIP before CHANGELOG 2007-12-21 (task #7252: Implement TCP listen "
      "backlog)",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
@@ -75,12 +75,12 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t) { return 4096; });
      }},
-    {"backlog-one-short", "the queue has room for one connection less than the backlog", "backlog.capacity", "linux winsock",
+    {"backlog-one-short", "the queue has room for one connection less than the backlog", "backlog.capacity", "linux",
      "microsoft/demikernel pull request 1314 (inetstack: correctly compute backlog)",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return backlog >= 2 ? backlog - 2 : backlog; });
      }},
-    {"backlog-two-more", "the queue has room for two connections more than the backlog", "backlog.capacity", "linux winsock",
+    {"backlog-two-more", "the queue has room for two connections more than the backlog", "backlog.capacity", "linux",
      "gVisor issue 5637: a listening endpoint could reply to more SYNs than its backlog allows",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return backlog > 0 && backlog < 4095 ? backlog + 1 : backlog; });
@@ -164,8 +164,7 @@ constexpr Fault kFaults[] = {
        Fail(result, SP_ETIMEDOUT);
      }},
     {"backlog-local-full-waits", "a non-blocking connect to a full AF_UNIX listener blocks", "backlog.local_full_nonblocking",
-     "linux winsock",
-     "nanos pull request 1593: connect() on a UNIX socket waited for accept(), whatever room the queue had",
+     "linux winsock", "nanos pull request 1593: connect() on a UNIX socket waited for accept(), whatever room the queue had",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (!IsLocalConnect(provider, call) || !provider.IsNonblocking(call->handle)) return provider.Pass(call, result);
        provider.SetNonblocking(call->handle, false);

@@ -5,8 +5,6 @@
 namespace sockproof::faulty {
 namespace {
 
-constexpr int kShut = 1;  // slots of a handle's memory
-
 bool ClosesListener(Wrapped& provider, const sp_call* call) {
   return IsSocketCall(call, SP_OP_CLOSE) && provider.Of(call->handle).listening;
 }
@@ -74,15 +72,6 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (ShutsListener(provider, call)) return Succeed(result);
        provider.Pass(call, result);
-     }},
-    {"close-shut-does-not-wake", "an accept that waits is not woken when its listener is shut down",
-     "closing.shutdown_wakes_accept", "linux",
-     "rust-lang/socket2 issue 377: the pending accept() blocks for ever after shutdown(); nurl pull request 93",
-     [](Wrapped& provider, sp_call* call, sp_result* result) {
-       const bool ours = IsAccept(provider, call) && provider.Get(call->handle.value, kShut) == 0;
-       if (ShutsListener(provider, call)) provider.Put(call->handle.value, 1, kShut);
-       provider.Pass(call, result);
-       if (ours && result->error == SP_EINVAL) WaitForEver(provider);
      }},
     {"close-shut-says-listening", "a listener that was shut down says that it listens, and accept says EINVAL",
      "closing.shutdown_agrees accept.acceptconn_after_shutdown", "posix linux",

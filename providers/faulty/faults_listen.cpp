@@ -71,7 +71,7 @@ constexpr Fault kFaults[] = {
        if (IsSocketCall(call, SP_OP_LISTEN) && call->u.listen.backlog > 4096) return Fail(result, SP_EINVAL);
        provider.Pass(call, result);
      }},
-    {"listen-again-fails", "listen on a listener fails with EINVAL", "listen.again backlog.grow_admits", "posix linux winsock",
+    {"listen-again-fails", "listen on a listener fails with EINVAL", "listen.again backlog.grow_admits", "linux winsock",
      "lwIP CHANGELOG 2007-07-24, bug #20480: tcp_listen() was then made to refuse every socket that is not CLOSED",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_LISTEN) && provider.Of(call->handle).listening) return Fail(result, SP_EINVAL);
