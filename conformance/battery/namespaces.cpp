@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -54,7 +55,13 @@ int EnterNamespaces(Isolation isolation, unsigned uid, unsigned gid, const char*
   if (isolation == Isolation::none) return 0;
   *step = "unshare";
   const int flags = isolation == Isolation::netns ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET;
-  if (::unshare(flags) != 0) return errno;
+  // The kernel takes namespaces apart behind everybody's back: while it is behind with that, those that are gone still count.
+  constexpr int kTries = 800;
+  constexpr timespec kPause{0, 10'000'000};
+  for (int tries = 1; ::unshare(flags) != 0; ++tries) {
+    if (errno != ENOSPC || tries == kTries) return errno;
+    ::nanosleep(&kPause, nullptr);
+  }
   if (isolation == Isolation::user_netns) {
     *step = "uid_map";
     if (const int error = WriteIdMaps(uid, gid); error != 0) return error;
