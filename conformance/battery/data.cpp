@@ -193,6 +193,16 @@ SCENARIO(Data, ACountIsWhatWasTaken, kStreams.Waits(milliseconds(150)), data::co
   CHECK_REQUIREMENT(data::drained_is_writable, Readiness(WaitReady(pair.client, SP_OUT)));
 }
 
+SCENARIO(Data, ASendThatTakesAPartSaysHowMuch, kStreams, data::count_is_true) {
+  Pair pair = ConnectedPair(net);
+  static_cast<void>(Must(pair.client.SetModes(SP_NONBLOCKING)));
+  constexpr uint64_t kMoreThanFits = uint64_t{32} << 20;
+  const Result sent = Must(pair.client.Send(Payload{79, 0, kMoreThanFits}));
+  static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_WR)));
+  const Outcome seen = InGoodOrder(ReadToEnd(pair.server, Payload{79, 0, static_cast<uint64_t>(sent.value())}));
+  CHECK_REQUIREMENT(data::count_is_true, Holds(seen.name() == outcome::delivered.text, sent.text() + "; " + seen.detail()));
+}
+
 SCENARIO(Data, ABlockedSendGoesOn, kStreams.Waits(milliseconds(150)), data::blocked_send_goes_on) {
   Pair pair = ConnectedPair(net);
   const uint64_t filled = FillSendPath(pair.client, 78);

@@ -152,6 +152,26 @@ SCENARIO(Notify, DataMakesReady, kConnections, notify::no_data, notify::empty_wr
   for (const int32_t way : ways) CHECK_REQUIREMENT(notify::data_taken, Now(way, pair.server, SP_IN));
 }
 
+SCENARIO(Notify, WhatIsSoIsSaidAgain, kConnections, notify::data_left, notify::end_readable) {
+  Pair pair = ConnectedPair(net);
+  const auto say = [&pair](const Requirement& requirement) {
+    MustBeReady(pair.server, SP_IN);
+    for (const int32_t way : EveryWay()) {
+      Watcher watcher(way);  // one, asked several times
+      Step(watcher.Add(pair.server, SP_IN));
+      for (int time = 0; time < 3; ++time) {
+        const WaitResult seen = watcher.Wait(Nanoseconds(0));
+        CHECK_REQUIREMENT(requirement, Readiness((seen.EventsOf(0) & SP_IN) != 0, WayName(way) + ": " + seen.text()));
+      }
+    }
+  };
+  Step(pair.client.SendBytes("abcd"));
+  say(notify::data_left);
+  Step(pair.server.Recv(4));
+  Step(pair.client.Shutdown(SP_SHUT_WR));
+  say(notify::end_readable);
+}
+
 SCENARIO(Notify, NormalDataIsData, kConnections, notify::normal_events) {
   Pair pair = ConnectedPair(net);
   constexpr uint32_t kAsked = SP_RDNORM | SP_WRNORM;

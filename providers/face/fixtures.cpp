@@ -185,8 +185,9 @@ Received ReceiveAll(Socket& socket, const Payload& payload, std::size_t chunk, c
       received.end = result.Seen();
       return received;
     }
-    if (received.difference.empty()) received.difference = part.Difference(result.data.data(), result.data.size());
+    received.difference = part.Difference(result.data.data(), result.data.size());
     received.bytes += result.data.size();
+    if (!received.difference.empty()) return received;  // what is lost would be waited for in vain
   }
   return received;
 }
