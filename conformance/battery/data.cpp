@@ -196,7 +196,7 @@ SCENARIO(Data, ACountIsWhatWasTaken, kStreams.Waits(milliseconds(150)), data::co
 SCENARIO(Data, ASendThatTakesAPartSaysHowMuch, kStreams, data::count_is_true) {
   Pair pair = ConnectedPair(net);
   static_cast<void>(Must(pair.client.SetModes(SP_NONBLOCKING)));
-  constexpr uint64_t kMoreThanFits = uint64_t{32} << 20;
+  constexpr uint64_t kMoreThanFits = uint64_t{16} << 20;
   const Result sent = Must(pair.client.Send(Payload{79, 0, kMoreThanFits}));
   static_cast<void>(Must(pair.client.Shutdown(SP_SHUT_WR)));
   const Outcome seen = InGoodOrder(ReadToEnd(pair.server, Payload{79, 0, static_cast<uint64_t>(sent.value())}));
