@@ -27,7 +27,9 @@ inline QueueAttempt TryToConnect(const Address& address, const Flavor& net, Nano
                                  Where where = SOCKPROOF_HERE) {
   QueueAttempt attempt;
   attempt.socket = net.NewConnecting(SP_NONBLOCKING, where);
-  const Result result = attempt.socket.Connect(address);
+  // A local connect that waits although it must not is not waited for.
+  const Result result = net.local() ? Spawn("connect", [&] { return attempt.socket.Connect(address); }).Join(Patience(), where)
+                                    : attempt.socket.Connect(address);
   if (!result.ok() && !UnderWay(result, net)) {
     attempt.state = result;
     return attempt;
