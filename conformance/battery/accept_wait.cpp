@@ -17,11 +17,13 @@ struct Timed {
   bool ok;
 };
 
+constexpr milliseconds kTick{10};  // what an implementation may round a time limit by: a tick of a 100 Hz timer
+
 Task<Timed> TimedAccept(Socket& listener, Nanoseconds expected, const AcceptOptions& options = {}) {
   return Spawn("accept", [&listener, expected, options] {
     const Stopwatch watch;
     const AcceptResult accepted = listener.Accept(options);
-    return Timed{accepted, Timing(watch, expected), watch.Elapsed(), accepted.ok()};
+    return Timed{accepted, Timing(watch, expected, kTick), watch.Elapsed(), accepted.ok()};
   });
 }
 

@@ -8,6 +8,7 @@ namespace sockproof {
 namespace {
 
 constexpr milliseconds kTimeout{150};
+constexpr milliseconds kTick{10};  // what an implementation may round a time limit by: a tick of a 100 Hz timer
 
 // A blocking socket whose path is full.
 uint64_t FillAndBlock(Socket& socket) {
@@ -25,7 +26,7 @@ TimedOut WatchTimeOut(Call call) {
   auto task = Spawn("a call with a time-out", [call] {
     const Stopwatch watch;
     const Outcome result = call();
-    return TimedOut{Timing(watch, kTimeout), result};
+    return TimedOut{Timing(watch, kTimeout, kTick), result};
   });
   if (!task.DoneWithin(Patience())) return {outcome::still_blocked, outcome::still_blocked};
   return task.Join();
