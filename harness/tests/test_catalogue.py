@@ -81,7 +81,7 @@ def listed(built: build.Build, what: str, *more: str) -> list[dict[str, object]]
 @pytest.mark.parametrize("profile", ["posix", "linux", "winsock", "winsock-spi"])
 def test_every_requirement_has_a_scenario(built: build.Build, profile: str) -> None:
     tried: set[object] = set()
-    for scenario in listed(built, "scenarios"):
+    for scenario in listed(built, "scenarios", f"--profile={profile}"):
         tried.update(scenario["requirements"])  # type: ignore[call-overload]
     idle = [entry["id"] for entry in listed(built, "requirements", f"--profile={profile}")
             if not UNTRIED.intersection(entry["needs"]) and entry["id"] not in tried]  # type: ignore[arg-type]
