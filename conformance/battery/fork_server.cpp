@@ -79,6 +79,17 @@ void TellOfTheDead(int channel) {
   }
 }
 
+// In the place of the old value where it is as long: only what stands there is seen from outside (/proc/PID/environ), by which
+// the runner tells whose a process is that has outlived its scenario.
+void SetVariable(const std::string& name, const std::string& value) {
+  char* there = getenv(name.c_str());
+  if (there != nullptr && std::strlen(there) >= value.size()) {
+    std::memcpy(there, value.c_str(), value.size() + 1);
+  } else {
+    setenv(name.c_str(), value.c_str(), 1);
+  }
+}
+
 void BecomeScenario(const Request& request, pid_t server, int channel) {
   setsid();
   dup2(request.output, STDOUT_FILENO);
@@ -105,7 +116,7 @@ void BecomeScenario(const Request& request, pid_t server, int channel) {
   if (getppid() != server) _exit(127);
   for (std::size_t i = 2; i < request.words.size(); ++i) {
     const std::size_t equals = request.words[i].find('=');
-    if (equals != std::string::npos) setenv(request.words[i].substr(0, equals).c_str(), request.words[i].c_str() + equals + 1, 1);
+    if (equals != std::string::npos) SetVariable(request.words[i].substr(0, equals), request.words[i].substr(equals + 1));
   }
 }
 

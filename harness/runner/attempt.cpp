@@ -221,7 +221,7 @@ void Attempt::finish() {
   evidence.records = output_.take_records();
   if (evidence.limit != Limit::none) evidence.records.signal.reset();
   if (process_) {
-    outcome_.stragglers = workshop_.children.sweep();
+    outcome_.stragglers = workshop_.children.sweep(process_->pid());
     workshop_.guardian.ended(process_->pid());
   }
   outcome_.judgement = judge(scenario_, evidence, workshop_.facts.target.deviations, workshop_.facts.strict);

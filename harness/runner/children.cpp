@@ -68,7 +68,8 @@ ResourceUse Children::take(pid_t pid) {
   counted_us_ = total;
   if (const auto at = children_.find(pid); at != children_.end()) {
     if (at->second.dead) use = at->second.seen;
-    children_.erase(at);
+    // A scenario's stays until its own sweep, so that nobody else's takes what it left behind for nobody's.
+    if (at->second.variable.empty()) children_.erase(at);
   }
   return use;
 }
@@ -88,7 +89,8 @@ bool Children::belongs_to_the_living(pid_t pid) const {
   return anybody && environment.find("SOCKPROOF_TMPDIR=") == std::string::npos;
 }
 
-int Children::sweep(bool all) {
+int Children::sweep(pid_t ended, bool all) {
+  children_.erase(ended);
   int killed = 0;
   for (const pid_t pid : children_of(::getpid(), 1 /* all are forked by the one thread there is */)) {
     if (pid == spared_ || children_.count(pid) != 0) continue;

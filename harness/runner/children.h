@@ -28,12 +28,10 @@ class Children {
   /// reaped children grew by.
   ResourceUse take(pid_t pid);
 
-  /// A process that somebody else reaped.
-  void forget(pid_t pid) { children_.erase(pid); }
-
   /// Kills and reaps processes that belong to no child that is still there. Returns how many it had to kill.
   /// `all`: whoever is not in the list, without looking whose it is.
-  int sweep(bool all = false);
+  /// `ended`: the scenario whose end this is (0: none).
+  int sweep(pid_t ended, bool all = false);
 
   /// A process that is to be left alone although it is no scenario's.
   void spare(pid_t pid) { spared_ = pid; }

@@ -187,7 +187,6 @@ std::shared_ptr<Process> Process::start_in(ForkServer& server, boost::asio::io_c
   self->pid_ = server.fork(request, output.write_end, error.write_end,
                            [self](int status, ResourceUse use, const std::string& not_started) {
                              self->not_started_ = not_started;
-                             self->children_.forget(self->pid_);
                              self->ended(status, use);
                            });
   children.add(self->pid_, variable);

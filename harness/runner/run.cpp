@@ -38,6 +38,7 @@ unsigned started_at_once(unsigned jobs) { return jobs == 1 ? 1 : jobs + 2; }
 
 // Waiting costs a process memory and a place, no core.
 constexpr unsigned kWaitingForEachJob = 64;
+constexpr std::size_t kRoomForDirectory = 255;
 constexpr auto kSampling = std::chrono::milliseconds(1);
 
 // Runs the tasks that are left, and hands each result to the sink.
@@ -100,7 +101,9 @@ class Engine {
     const bool preloaded = std::any_of(workshop_.environment.begin(), workshop_.environment.end(),
                                        [](const std::string& entry) { return entry.rfind("LD_", 0) == 0; });
     if (facts.launcher.empty() && !preloaded && facts.info.value("serves", false)) {
-      server_.emplace(context_, children_, battery_arguments(facts, plan_.battery), workshop_.environment,
+      std::vector<std::string> environment = workshop_.environment;
+      environment.push_back("SOCKPROOF_TMPDIR=" + std::string(kRoomForDirectory, 'x'));  // each scenario writes its own here
+      server_.emplace(context_, children_, battery_arguments(facts, plan_.battery), environment,
                       [this](const std::string& reason) {
                         failure_ = reason;
                         stop(0);
@@ -170,7 +173,7 @@ class Engine {
 
   void sweep_all() {
     // What was below a process that is killed comes up only then.
-    for (int round = 0; round < 20 && children_.sweep(true) > 0; ++round) {
+    for (int round = 0; round < 20 && children_.sweep(0, true) > 0; ++round) {
     }
   }
 
