@@ -1,0 +1,60 @@
+# The libraries that the project uses: those of the system, or, in a cross-build, the sources and headers that the system has of them.
+find_package(Threads REQUIRED)
+
+if(NOT CMAKE_CROSSCOMPILING)
+  find_package(fmt REQUIRED)
+  find_package(CLI11 REQUIRED)
+  find_package(nlohmann_json REQUIRED)
+  find_package(GTest REQUIRED)
+  find_path(TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)
+  return()
+endif()
+
+# A library of headers serves every machine, but /usr/include as a whole must not come before the headers of the other system. So
+# there is a folder with links to the libraries' own folders and nothing else.
+set(SOCKPROOF_HEADERS ${CMAKE_BINARY_DIR}/headers)
+file(MAKE_DIRECTORY ${SOCKPROOF_HEADERS})
+function(sockproof_headers_of name header)
+  find_path(SOCKPROOF_INCLUDE_OF_${name} ${header} REQUIRED NO_CMAKE_FIND_ROOT_PATH PATHS /usr/include /usr/local/include)
+  get_filename_component(folder ${header} DIRECTORY)
+  file(CREATE_LINK ${SOCKPROOF_INCLUDE_OF_${name}}/${folder} ${SOCKPROOF_HEADERS}/${folder} SYMBOLIC)
+endfunction()
+function(sockproof_header_library target)
+  add_library(${target} INTERFACE IMPORTED GLOBAL)
+  target_include_directories(${target} SYSTEM INTERFACE ${SOCKPROOF_HEADERS})
+endfunction()
+
+sockproof_headers_of(fmt fmt/format.h)
+sockproof_headers_of(CLI11 CLI/CLI.hpp)
+sockproof_headers_of(nlohmann_json nlohmann/json.hpp)
+sockproof_headers_of(TOMLPLUSPLUS toml++/toml.h)
+set(TOMLPLUSPLUS_INCLUDE ${SOCKPROOF_HEADERS})
+sockproof_header_library(fmt::fmt)
+target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY=1)
+sockproof_header_library(fmt::fmt-header-only)
+target_compile_definitions(fmt::fmt-header-only INTERFACE FMT_HEADER_ONLY=1)
+sockproof_header_library(CLI11::CLI11)
+sockproof_header_library(nlohmann_json::nlohmann_json)
+
+find_path(GOOGLETEST_SOURCE googletest/CMakeLists.txt REQUIRED NO_CMAKE_FIND_ROOT_PATH PATHS /usr/src/googletest)
+set(BUILD_GMOCK OFF CACHE BOOL "" FORCE)
+set(INSTALL_GTEST OFF CACHE BOOL "" FORCE)
+add_subdirectory(${GOOGLETEST_SOURCE} ${CMAKE_BINARY_DIR}/googletest EXCLUDE_FROM_ALL SYSTEM)
+if(NOT TARGET GTest::gtest)
+  add_library(GTest::gtest ALIAS gtest)
+  add_library(GTest::gtest_main ALIAS gtest_main)
+endif()
+
+# The catalogue's compiler runs here, not there: it comes from a build for this machine, inside this one.
+include(ExternalProject)
+ExternalProject_Add(host-tools
+  SOURCE_DIR ${CMAKE_SOURCE_DIR}
+  BINARY_DIR ${CMAKE_BINARY_DIR}/host
+  CMAKE_ARGS -DCMAKE_BUILD_TYPE=Release -DSOCKPROOF_TESTS=OFF
+  BUILD_COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR}/host --target catalogue-compiler
+  BUILD_BYPRODUCTS ${CMAKE_BINARY_DIR}/host/catalogue-compiler
+  BUILD_ALWAYS ON
+  INSTALL_COMMAND "")
+add_executable(catalogue-compiler IMPORTED GLOBAL)
+set_target_properties(catalogue-compiler PROPERTIES IMPORTED_LOCATION ${CMAKE_BINARY_DIR}/host/catalogue-compiler)
+add_dependencies(catalogue-compiler host-tools)
