@@ -27,6 +27,7 @@ inline QueueAttempt TryToConnect(const Address& address, const Flavor& net, Nano
                                  Where where = SOCKPROOF_HERE) {
   QueueAttempt attempt;
   attempt.socket = net.NewConnecting(SP_NONBLOCKING, where);
+  const OnOneProcessor before_the_probe;
   // A local connect that waits although it must not is not waited for.
   const Result result = net.local() ? Spawn("connect", [&] { return attempt.socket.Connect(address); }).Join(Patience(), where)
                                     : attempt.socket.Connect(address);
@@ -35,7 +36,7 @@ inline QueueAttempt TryToConnect(const Address& address, const Flavor& net, Nano
     return attempt;
   }
   if (!WaitReady(attempt.socket, SP_OUT, limit == Nanoseconds(0) ? milliseconds(1) : limit) && limit == Nanoseconds(0)) {
-    LetQuietTimePass(kQuiet);
+    LetNetworkSettle(net, kQuiet);
   }
   attempt.state = ConnectState(attempt.socket);
   if (result.ok() && !attempt.in()) {

@@ -31,6 +31,7 @@
 #include "face/flavor.h"
 #include "face/host.h"
 #include "face/outcome.h"
+#include "face/settle.h"
 #include "face/socket.h"
 #include "face/threads.h"
 #include "face/time.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "face/codec.h"
+#include "face/settle.h"
 #include "face/threads.h"
 #include "face/trace.h"
 
@@ -85,9 +86,10 @@ Filled FillBacklog(const Listener& listener, const Flavor& net, std::size_t most
   Filled filled;
   while (filled.queued.size() < most) {
     Socket client = net.NewConnecting(SP_NONBLOCKING, where);
+    const OnOneProcessor before_the_probe;
     const Result connecting = client.Connect(listener.address);
     if (UnderWay(connecting, net)) {
-      if (Events(client, SP_OUT, std::chrono::milliseconds(1)) == 0) LetQuietTimePass(std::chrono::milliseconds(50));
+      if (Events(client, SP_OUT, std::chrono::milliseconds(1)) == 0) LetNetworkSettle(net, std::chrono::milliseconds(50));
       const Outcome state = ConnectState(client);
       if (state.name() != "completed") {
         filled.overflow = state;
@@ -192,6 +194,17 @@ Received ReceiveAll(Socket& socket, const Payload& payload, std::size_t chunk, c
   return received;
 }
 
+namespace {
+
+// What a socket's data goes over, as far as waiting for it is concerned.
+const Flavor* PathOf(Socket& socket) {
+  const NameResult local = socket.LocalName();
+  if (!local.ok() || local.address.family() == SP_UNIX) return &kUnix;
+  return Host::Get().Has(kInet.capability) ? &kInet : &kInet6;
+}
+
+}  // namespace
+
 uint64_t FillSendPath(Socket& socket, uint64_t seed, Where where) {
   static_cast<void>(Must(socket.SetModes(SP_NONBLOCKING), where));
   // A buffer that sizes itself grows again whenever the peer acknowledges; one whose size was set does not. Where the option
@@ -212,6 +225,8 @@ uint64_t FillSendPath(Socket& socket, uint64_t seed, Where where) {
   // than an acknowledgement is delayed on a short path, which makes room once more.
   constexpr int kRefusals = 4;
   constexpr uint64_t kChunk = 65536;
+  const Flavor* const net = PathOf(socket);
+  const OnOneProcessor before_the_probe;
   uint64_t sent = 0, chunk = kChunk;
   for (int refused = 0; sent < kMost;) {
     const Result result = socket.Send(Payload{seed, sent, chunk});
@@ -228,7 +243,7 @@ uint64_t FillSendPath(Socket& socket, uint64_t seed, Where where) {
     }
     chunk = kChunk;
     if (++refused == kRefusals) return sent;
-    LetQuietTimePass(std::chrono::milliseconds(25));
+    LetNetworkSettle(*net, std::chrono::milliseconds(25));
   }
   Host::Get().reporter().StepFailed(where, fmt::format("the send path took {} bytes and was not full", sent),
                                     Outcome(OutcomeName{"not_ready"}));

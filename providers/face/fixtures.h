@@ -48,8 +48,8 @@ Outcome ConnectState(Socket& socket);
 void AwaitQueued(const Socket& listener, const Flavor& net, std::size_t count);
 
 // Connects without blocking, one client after the other, until one stays pending (TCP) or is sent back with EAGAIN
-// (AF_UNIX), or `most` were completed. A client counts as pending when nothing came of it although this process had a quiet
-// time of 50 ms; on loopback a connection that can be completed is, long before.
+// (AF_UNIX), or `most` were completed. A client counts as pending when nothing came of it although this process and its
+// network had a quiet time of 50 ms; on loopback a connection that can be completed is, long before.
 struct Filled {
   std::vector<Socket> queued;                  // completed, in order
   std::optional<Socket> waiting;               // the first one that was not; TCP: its connect goes on

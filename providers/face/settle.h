@@ -1,0 +1,30 @@
+// Waits for the network between two sockets of this machine, where "nothing came" must not mean "it is still on its way".
+#pragma once
+
+#include "face/flavor.h"
+#include "face/time.h"
+
+namespace sockproof {
+
+// Keeps the calling thread on the processor that it runs on, where the system has that. A loopback interface hands packets over
+// in the order in which one processor sent them: what was sent before a probe from the same processor arrives before it.
+// Does nothing on a virtual clock, nor where threads cannot be bound.
+class OnOneProcessor {
+ public:
+  OnOneProcessor();
+  ~OnOneProcessor();
+  OnOneProcessor(const OnOneProcessor&) = delete;
+  OnOneProcessor& operator=(const OnOneProcessor&) = delete;
+
+ private:
+  struct Before;
+  Before* before_ = nullptr;  // owned; null: nothing to undo
+};
+
+// Lets `span` pass in which this process could have run, and the network too: on TCP a connection of its own is made
+// afterwards, through the provider and from the same thread, and if that was slow (a machine so busy that even its kernel
+// waits for a processor) another span passes; 20 at most. Elsewhere than on TCP, and on a virtual clock, it is
+// LetQuietTimePass. Where the probe cannot be made (no descriptors, no listener) it proves nothing, and nothing is waited for.
+void LetNetworkSettle(const Flavor& net, Nanoseconds span);
+
+}  // namespace sockproof
