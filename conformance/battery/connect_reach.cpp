@@ -58,7 +58,7 @@ struct ReachableListener : Listener {
 // Listens on a port of which everything that the listener does not cover is kept from others, so that what is refused there is
 // refused by nobody else's presence.
 ReachableListener ListenOnKind(const ListenerKind& kind) {
-  for (int attempt = 0; attempt < 20; ++attempt) {
+  for (int attempt = 0; attempt < 1000; ++attempt) {  // most ports may be somebody's for a minute (TIME-WAIT)
     ReachableListener listener;
     listener.socket = Socket::New(kind.address.family());
     if (kind.v6only >= 0) static_cast<void>(Must(listener.socket.Set(SP_IPV6_V6ONLY, kind.v6only)));

@@ -11,6 +11,24 @@
 
 namespace sockproof {
 
+// A TCP listener on a port that stays ours once it is closed: the guard, which does not listen, keeps it. Whoever repeats a
+// request there later is answered by nobody else; on a network that others use as well a port is given out again at once.
+struct GuardedListener {
+  Listener listener;
+  Socket guard;
+};
+inline GuardedListener ListenGuarded(const Flavor& net, int32_t backlog, Where where = SOCKPROOF_HERE) {
+  GuardedListener guarded{{net.NewListening(0, where), {}}, net.NewListening(0, where)};
+  Socket& socket = guarded.listener.socket;
+  for (Socket* one : {&socket, &guarded.guard}) static_cast<void>(Must(one->Set(SP_SO_REUSEADDR, 1), where));
+  static_cast<void>(Must(socket.Bind(net.ToBind()), where));
+  const Address local = socket.LocalAddress(where);
+  static_cast<void>(Must(guarded.guard.Bind(local), where));
+  static_cast<void>(Must(socket.Listen(backlog), where));
+  guarded.listener.address = net.ToReach(local);
+  return guarded;
+}
+
 // A listener whose queue is full: on TCP every further connect stays under way, on AF_UNIX it waits or is sent back.
 struct FullListener {
   Listener listener;
@@ -21,17 +39,9 @@ struct FullListener {
 inline FullListener FillListener(const Flavor& net, Where where = SOCKPROOF_HERE) {
   FullListener full;
   if (net.tcp()) {
-    Listener listener;
-    listener.socket = net.NewListening(0, where);
-    full.guard = net.NewListening(0, where);
-    static_cast<void>(Must(listener.socket.Set(SP_SO_REUSEADDR, 1), where));
-    static_cast<void>(Must(full.guard.Set(SP_SO_REUSEADDR, 1), where));
-    static_cast<void>(Must(listener.socket.Bind(net.ToBind()), where));
-    const Address local = listener.socket.LocalAddress(where);
-    static_cast<void>(Must(full.guard.Bind(local), where));
-    static_cast<void>(Must(listener.socket.Listen(0), where));
-    listener.address = net.ToReach(local);
-    Connecting held = HoldConnecting(std::move(listener), net, where);
+    GuardedListener guarded = ListenGuarded(net, 0, where);
+    full.guard = std::move(guarded.guard);
+    Connecting held = HoldConnecting(std::move(guarded.listener), net, where);
     full.listener = std::move(held.listener);
     full.queued = std::move(held.queued);
     return full;  // the attempt that proved the queue to be full ends here

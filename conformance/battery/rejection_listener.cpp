@@ -1,6 +1,7 @@
 // A client is turned away before it was accepted: the listener goes, or has no room, or was never there.
 #include <memory>
 
+#include "battery/held.h"
 #include "battery/queue_support.h"
 #include "catalogue/rejection.h"
 #include "face/agent.h"
@@ -116,9 +117,9 @@ SCENARIO(Rejection, CloseOfOneDescriptorOfTheListener, kConnections.Waits(millis
 }
 
 SCENARIO(Rejection, WaiterIsRefused, kTcp.Waits(milliseconds(1100)), rejection::waiter_refused) {
-  Listener listener = ListenOn(net, 1);
-  Overflow full = OverflowQueue(listener, net);
-  static_cast<void>(Must(listener.socket.Close()));
+  GuardedListener guarded = ListenGuarded(net, 1);
+  Overflow full = OverflowQueue(guarded.listener, net);
+  static_cast<void>(Must(guarded.listener.socket.Close()));
   if (full.extra.waits()) {
     // It repeats its request after a second.
     WaitReady(full.extra.socket, SP_OUT);
