@@ -1,7 +1,7 @@
 // A client is turned away before it was accepted: the listener goes, or has no room, or was never there.
 #include <memory>
 
-#include "battery/held.h"
+#include "battery/guarded.h"
 #include "battery/queue_support.h"
 #include "catalogue/rejection.h"
 #include "face/agent.h"
