@@ -31,7 +31,7 @@ constexpr Fault kFaults[] = {
        AttemptTells(provider, call, result, SP_ECONNREFUSED, SP_ETIMEDOUT);
      }},
     {"refused-is-reset", "a connection that was refused is told as one that was reset",
-     "refused.blocking refused.nonblocking_error rejection.nobody_listens", "posix linux winsock",
+     "refused.blocking refused.nonblocking_error rejection.nobody_listens", "linux winsock",
      "IndySockets/Indy issue 491: connect() to a port that does not answer said ECONNRESET on some Linux kernels",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        AttemptTells(provider, call, result, SP_ECONNREFUSED, SP_ECONNRESET);
