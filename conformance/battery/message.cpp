@@ -115,9 +115,9 @@ SCENARIO(Message, NonBlockingRecvFailsAtOnce, kConnections, message::nonblocking
 }
 
 SCENARIO(Message, RecvTimesOut, kConnections.Waits(milliseconds(300)), message::recv_timeout_error, message::recv_timeout_time) {
-  Pair pair = ConnectedPair(net);
-  static_cast<void>(Must(pair.server.SetDuration(SP_SO_RCVTIMEO, kTimeout)));
   for (const int32_t form : {SP_FORM_DEFAULT, SP_FORM_MESSAGE}) {
+    Pair pair = ConnectedPair(net);  // a new one each time: Winsock promises nothing of a connection after a time-out
+    static_cast<void>(Must(pair.server.SetDuration(SP_SO_RCVTIMEO, kTimeout)));
     RecvOptions options;
     options.form = form;
     const TimedOut seen = WatchTimeOut([&pair, options] { return pair.server.Recv(10, options); });
