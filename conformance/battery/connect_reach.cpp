@@ -56,14 +56,22 @@ struct ReachableListener : Listener {
 };
 
 // Listens on a port of which everything that the listener does not cover is kept from others, so that what is refused there is
-// refused by nobody else's presence.
+// refused by nobody else's presence. Where this suite runs again and again in a network that others use too, every port that is
+// given out by itself may be in TIME-WAIT on one of the protocols; every other try is below those, where few are used.
 ReachableListener ListenOnKind(const ListenerKind& kind) {
-  for (int attempt = 0; attempt < 1000; ++attempt) {  // most ports may be somebody's for a minute (TIME-WAIT)
+  uint16_t port = 0;
+  for (int attempt = 0; attempt < 200; ++attempt) {
     ReachableListener listener;
     listener.socket = Socket::New(kind.address.family());
     if (kind.v6only >= 0) static_cast<void>(Must(listener.socket.Set(SP_IPV6_V6ONLY, kind.v6only)));
-    static_cast<void>(Must(listener.socket.Bind(kind.address)));
+    if (port == 0) {
+      static_cast<void>(Must(listener.socket.Bind(kind.address)));
+    } else if (!listener.socket.Bind(kind.address.WithPort(port)).ok()) {
+      port = 0;
+      continue;
+    }
     listener.address = Must(listener.socket.LocalName());
+    port = port == 0 ? static_cast<uint16_t>(1024 + listener.address.port() % 30000) : uint16_t{0};
     bool kept = true;
     for (const ConnectorKind& connector : ConnectorKinds()) {
       if ((kind.covers & connector.needs) == connector.needs || connector.address.IsV4Mapped()) continue;
