@@ -203,6 +203,7 @@ SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::thre
       while (told.size() <= kConnectionCount) {
         AcceptResult accepted = listener.socket.Accept(InTurn(static_cast<int64_t>(told.size())));
         told.push_back(accepted.ok() ? Told(accepted.socket, 4) : Outcome(accepted).name());
+        ResetOnClose(accepted.socket);
         if (!accepted.ok() || told.back() == "stop") break;
       }
       return told;

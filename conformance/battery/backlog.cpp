@@ -300,6 +300,7 @@ SCENARIO(Backlog, OrderOverRefills, kConnections, backlog::order) {
   for (std::size_t i = 0; i < room; ++i) servers.push_back(AcceptNext(listener.socket));
   TagAll(clients);
   CHECK_REQUIREMENT(backlog::order, Order(servers, clients.size()));
+  ResetAll(servers);
 }
 
 SCENARIO(Backlog, OneIsRefilledManyTimes, kConnections, backlog::order) {
@@ -311,6 +312,7 @@ SCENARIO(Backlog, OneIsRefilledManyTimes, kConnections, backlog::order) {
   }
   TagAll(clients);
   CHECK_REQUIREMENT(backlog::order, Order(servers, clients.size()));
+  ResetAll(servers);
 }
 
 SCENARIO(Backlog, BurstWithinTheBacklog, kConnections, backlog::burst_within_backlog, backlog::no_phantom) {

@@ -223,6 +223,7 @@ SCENARIO(Bind, ShareSpreads, kTcp, bind::share_each_once, bind::share_spread) {
           ++got[i];
           ++sum;
           const uint16_t port = Must(accepted.socket.PeerName()).port();
+          ResetOnClose(accepted.socket);
           if (made.erase(port) != 1) problem = fmt::format("a connection from port {} that no client has, or has twice", port);
         }
       }

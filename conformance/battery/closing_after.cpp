@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "battery/guarded.h"
 #include "battery/queue_support.h"
 #include "battery/scenario.h"
 #include "battery/serving.h"
@@ -32,12 +33,12 @@ Address AbstractName() {
 // ---- new clients ----
 
 SCENARIO(Closing, NewClient, kConnections, closing::new_client) {
-  Listener idle = ListenOn(net), busy = ListenOn(net);
-  const Socket queued = ConnectTo(busy, net);
-  static_cast<void>(Must(idle.socket.Close()));
-  static_cast<void>(Must(busy.socket.Close()));
-  CHECK_REQUIREMENT(closing::new_client, TryConnect(net, idle.address).outcome);
-  CHECK_REQUIREMENT(closing::new_client, TryConnect(net, busy.address).outcome);
+  GuardedListener idle = ListenGuarded(net), busy = ListenGuarded(net);
+  const Socket queued = ConnectTo(busy.listener, net);
+  static_cast<void>(Must(idle.listener.socket.Close()));
+  static_cast<void>(Must(busy.listener.socket.Close()));
+  CHECK_REQUIREMENT(closing::new_client, TryConnect(net, idle.listener.address).outcome);
+  CHECK_REQUIREMENT(closing::new_client, TryConnect(net, busy.listener.address).outcome);
 }
 
 SCENARIO(Closing, NewClientAfterShutdown, kTcp, closing::new_client_shutdown) {
@@ -81,7 +82,8 @@ void CheckRace(const Flavor& net, const Requirement& requirement, bool close) {
   std::map<std::string, Outcome> seen;
   // A client that is left hanging takes all the patience there is: one is enough.
   for (int round = 0; round < kRounds && seen.count("pending") == 0; ++round) {
-    Listener listener = ListenOn(net, 64);
+    GuardedListener guarded = ListenGuarded(net, 64);
+    Listener& listener = guarded.listener;
     std::atomic<int> made{0};
     auto clients = Spawn("clients", [&] {
       std::vector<Attempt> attempts;
@@ -227,6 +229,7 @@ Outcome GroupServes(Group& group, const Flavor& net) {
   Socket server;
   if (const Outcome taken = TakeNext(*chosen, &server); taken.name() != "holds") return taken;
   const Outcome passes = Passes(client.socket, server);
+  ResetOnClose(client.socket);
   static_cast<void>(client.socket.Close());
   return passes;
 }
@@ -377,7 +380,8 @@ SCENARIO(Closing, WriteShutdownLeavesAccept, kConnections.Waits(milliseconds(50)
 }
 
 SCENARIO(Closing, CloseLeavesAccept, kConnections, closing::close_leaves_accept, closing::close_after_accept) {
-  Listener listener = ListenOn(net);
+  GuardedListener guarded = ListenGuarded(net);
+  Listener& listener = guarded.listener;
   CHECK_REQUIREMENT(closing::close_leaves_accept,
                     WaitingAccept(net, listener, [&] { static_cast<void>(Must(listener.socket.Close())); }));
   CHECK_REQUIREMENT(closing::close_after_accept, TryConnect(net, listener.address).outcome);

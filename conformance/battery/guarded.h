@@ -2,6 +2,7 @@
 #pragma once
 
 #include <utility>
+#include <vector>
 
 #include "battery/scenario.h"
 
@@ -13,16 +14,26 @@ struct GuardedListener {
   Listener listener;
   Socket guard;
 };
-inline GuardedListener ListenGuarded(const Flavor& net, int32_t backlog, Where where = SOCKPROOF_HERE) {
-  GuardedListener guarded{{net.NewListening(0, where), {}}, net.NewListening(0, where)};
-  Socket& socket = guarded.listener.socket;
-  for (Socket* one : {&socket, &guarded.guard}) static_cast<void>(Must(one->Set(SP_SO_REUSEADDR, 1), where));
+// Where there is no SO_REUSEADDR, and on other families than TCP's, it is a listener like any other.
+inline GuardedListener ListenGuarded(const Flavor& net, int32_t backlog = 16, Where where = SOCKPROOF_HERE) {
+  GuardedListener guarded;
+  Socket socket = net.NewListening(0, where), guard = net.NewListening(0, where);
+  if (!net.tcp() || !TrySet(socket, SP_SO_REUSEADDR, 1) || !TrySet(guard, SP_SO_REUSEADDR, 1)) {
+    guarded.listener = ListenOn(net, backlog, where);
+    return guarded;
+  }
   static_cast<void>(Must(socket.Bind(net.ToBind()), where));
   const Address local = socket.LocalAddress(where);
-  static_cast<void>(Must(guarded.guard.Bind(local), where));
+  if (guard.Bind(local).ok()) guarded.guard = std::move(guard);
   static_cast<void>(Must(socket.Listen(backlog), where));
-  guarded.listener.address = net.ToReach(local);
+  guarded.listener = {std::move(socket), net.ToReach(local)};
   return guarded;
+}
+
+// Connections that have served: ended by a reset.
+inline void ResetAll(std::vector<Socket>& sockets) {
+  for (Socket& socket : sockets) ResetOnClose(socket);
+  sockets.clear();
 }
 
 }  // namespace sockproof

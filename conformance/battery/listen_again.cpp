@@ -174,6 +174,7 @@ SCENARIO(Listen, Many, kConnections, listen::many) {
     }
     if (problem.empty() && Events(listeners[i].socket, SP_IN) != 0) problem = "one connection more than was made to it";
     if (!problem.empty()) problem = fmt::format("listener {}: {}", i, problem);
+    ResetOnClose(server);
   }
   CHECK_REQUIREMENT(listen::many, Holds(problem.empty(), problem));
 }

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "battery/ends.h"
+#include "battery/guarded.h"
 #include "battery/scenario.h"
 #include "battery/waiting.h"
 #include "catalogue/outcomes.h"
@@ -254,7 +255,8 @@ SCENARIO(Process, KilledWithAnAbortiveSocket, kTcpProcesses, process::kill_abort
 SCENARIO(Process, KilledListener, kProcesses, process::kill_of_listener_ends, process::kill_of_listener_resets,
          process::kill_of_listener_refuses) {
   const std::size_t queued = QueueRoom(net, 3);
-  Listener listener = ListenOn(net);
+  GuardedListener guarded = ListenGuarded(net);
+  Listener& listener = guarded.listener;
   auto child = Agent::Fork();
   Step(listener.socket.Close());  // the child's alone
   std::vector<Socket> clients;

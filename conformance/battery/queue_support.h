@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "battery/guarded.h"
 #include "battery/scenario.h"
 #include "catalogue/outcomes.h"
 
@@ -171,7 +172,9 @@ inline Depth MeasureDepth(Listener& listener, const Flavor& net, std::size_t exp
   }  // the one that did not get in withdraws, so that it does not come back
   depth.connected = clients.size();
   if (!clients.empty()) MustBeReady(listener.socket, SP_IN, where);
-  depth.accepted = AcceptAll(listener.socket, where).size();
+  std::vector<Socket> accepted = AcceptAll(listener.socket, where);
+  depth.accepted = accepted.size();
+  ResetAll(accepted);
   return depth;
 }
 

@@ -27,4 +27,12 @@ class OnOneProcessor {
 // LetQuietTimePass. Where the probe cannot be made (no descriptors, no listener) it proves nothing, and nothing is waited for.
 void LetNetworkSettle(const Flavor& net, Nanoseconds span);
 
+// Sets an integer option where there is one of this kind; false if not. For what a scenario is better with and can do without:
+// Socket::Set ends it as not supported.
+bool TrySet(Socket& socket, int32_t option, int64_t integer);
+
+// Makes the close of a stream socket a reset (SO_LINGER of 0), where there is such an option; nothing otherwise. For connections
+// that have served their scenario: thousands of them in TIME-WAIT keep the ports of a network that others use too.
+void ResetOnClose(Socket& socket);
+
 }  // namespace sockproof
