@@ -53,15 +53,24 @@ void NetworkEvents::Look() {
   if ((fresh & SP_FD_CLOSE) != 0) close_error_ = now.close_error;
   enabled_ &= ~fresh;
   recorded_ |= fresh;
-  event_->set = true;
+  if (event_->records) {
+    for (const uint32_t bit : kBits) {
+      if ((fresh & bit) != 0) event_->records({cookie_, bit, ErrorOf(bit)});
+    }
+  }
+  event_->Set(true);
+}
+
+int32_t NetworkEvents::ErrorOf(uint32_t bit) const {
+  if (bit == SP_FD_CONNECT) return connect_error_;
+  return bit == SP_FD_CLOSE ? close_error_ : static_cast<int32_t>(SP_OK);
 }
 
 int32_t NetworkEvents::Report(sp_event* events, int32_t room) {
   int32_t count = 0;
   for (const uint32_t bit : kBits) {
     if ((recorded_ & bit) == 0 || count >= room) continue;
-    const int32_t error = bit == SP_FD_CONNECT ? connect_error_ : bit == SP_FD_CLOSE ? close_error_ : static_cast<int32_t>(SP_OK);
-    events[count++] = {cookie_, bit, error};
+    events[count++] = {cookie_, bit, ErrorOf(bit)};
   }
   recorded_ = 0;
   return count;
@@ -98,7 +107,7 @@ void WaitForEvents(Stack* stack, const std::shared_ptr<EventObject>& event, sp_w
       result->error = SP_EFAULT;
     } else {
       args->count = socket->events().Report(args->events, args->capacity);
-      if (args->keep_event == 0) event->set = false;
+      if (args->keep_event == 0) event->Set(false);
       result->value = args->count;
     }
     return;
@@ -120,7 +129,7 @@ void WaitForEvents(Stack* stack, const std::shared_ptr<EventObject>& event, sp_w
   for (NetworkEvents* selection : event->selections) {
     args->count += selection->Report(args->events + args->count, args->capacity - args->count);
   }
-  event->set = false;
+  event->Set(false);
   result->value = args->count;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,8 +18,17 @@ class Stack;
 
 // Manual reset.
 struct EventObject {
+  void Set(bool to) {
+    set = to;
+    if (was_set) was_set(to);
+  }
   bool set = false;
   std::vector<NetworkEvents*> selections;  // of the sockets that name it, in the order in which they were made
+  // For whoever carries this provider into another interface (embedding.h). They may be called in any thread, and call nothing
+  // here.
+  std::function<void(bool set)> was_set;  // each time that it is set or reset, be it so already
+  std::function<void(const sp_event& event)>
+      records;  // each network event, when it is recorded; accepted sockets do not inherit it
 };
 
 // What is the case at a socket now: SP_FD_* bits, each with the error that belongs to it.
@@ -36,7 +46,9 @@ class NetworkEvents final : public Observer {
 
   // Ends the selection before, and clears the record. What is the case already is recorded at once. `mask` 0 selects nothing.
   void Select(std::shared_ptr<EventObject> event, uint32_t mask, uint64_t cookie);
-  void InheritFrom(const NetworkEvents& listener) { Select(listener.event_, listener.mask_, listener.cookie_); }
+  void InheritFrom(const NetworkEvents& listener) {
+    if (listener.event_ != nullptr && !listener.event_->records) Select(listener.event_, listener.mask_, listener.cookie_);
+  }
   void End() { Select(nullptr, 0, 0); }
   bool active() const { return mask_ != 0; }
   // A call that lets these be recorded again has been made: if they are the case, they are.
@@ -52,6 +64,7 @@ class NetworkEvents final : public Observer {
 
  private:
   void Look();
+  int32_t ErrorOf(uint32_t bit) const;  // of one that is recorded
 
   Socket* socket_;
   std::shared_ptr<EventObject> event_;

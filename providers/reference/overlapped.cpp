@@ -209,6 +209,7 @@ void Operation::Finish(int32_t error, int64_t value, sp_handle handle) {
   if (error != SP_OK) result_.handle = {SP_HANDLE_INVALID, 0, -1};
   done_ = true;
   Unwatch();
+  if (ended_) ended_(result_);
 }
 
 void Operation::Abort() {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "reference/file.h"
@@ -31,6 +33,7 @@ class Operation : public Observer {
   bool done() const { return done_; }
   const sp_result& result() const { return result_; }
   void Abort();
+  void OnEnd(std::function<void(const sp_result& result)> ended) { ended_ = std::move(ended); }
 
   bool Changed(uint32_t fresh) override;
   void Gone() override { Abort(); }  // closing a socket ends what was begun on it
@@ -47,6 +50,7 @@ class Operation : public Observer {
   std::vector<std::shared_ptr<File>> files_;
   sp_result result_{};
   bool done_ = false;
+  std::function<void(const sp_result& result)> ended_;
 };
 
 // Those that are under way, in the order in which they were begun: the first takes first.

@@ -1,11 +1,20 @@
 #include "reference/scheduler.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 
 #include <fmt/format.h>
 
 namespace sockproof::reference {
+
+namespace {
+
+int64_t MachineNow() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
 
 thread_local Scheduler::Membership Scheduler::membership_;
 
@@ -14,7 +23,7 @@ Scheduler::Membership::~Membership() {
   if (alive != nullptr && thread != nullptr) (*alive)->Detach();
 }
 
-Scheduler::~Scheduler() = default;
+Scheduler::~Scheduler() { UseRealTime(false); }
 
 Scheduler::Thread* Scheduler::Self() const {
   const std::shared_ptr<Scheduler*> mine = membership_.scheduler.lock();
@@ -39,7 +48,8 @@ void Scheduler::Attach(std::string name) {
   threads_.emplace(self->id, std::move(thread));
   membership_.scheduler = alive_;
   membership_.thread = self;
-  if (first) {
+  if (first || baton_free_) {
+    baton_free_ = false;
     self->has_baton = true;
     return;
   }
@@ -53,7 +63,7 @@ void Scheduler::Detach() {
   Lock lock(mutex_);
   membership_.thread = nullptr;
   threads_.erase(self->id);
-  if (!threads_.empty() || expected_ > 0) PassOn(&lock);
+  if (real_ || !threads_.empty() || expected_ > 0) PassOn(&lock);
 }
 
 void Scheduler::Expect() {
@@ -111,14 +121,8 @@ Scheduler::Thread* Scheduler::Choose(Lock* lock) {
   for (;;) {
     arrived_.wait(*lock, [this] { return expected_ == 0; });
     if (threads_.empty()) return nullptr;
-    RunDue();
-    std::vector<Thread*> able;
-    int64_t next = due_.empty() ? kNever : due_.begin()->first.first;
-    for (const auto& [id, thread] : threads_) {
-      if (CanRun(*thread)) able.push_back(thread.get());
-      next = std::min(next, thread->deadline);
-    }
-    if (!able.empty()) return able.size() == 1 ? able.front() : able[Below(able.size())];
+    int64_t next = kNever;
+    if (Thread* able = ChooseAble(&next); able != nullptr) return able;
     if (next == kNever) {
       std::fputs(Describe().c_str(), stderr);
       Thread* oldest = threads_.begin()->second.get();
@@ -129,8 +133,67 @@ Scheduler::Thread* Scheduler::Choose(Lock* lock) {
   }
 }
 
+Scheduler::Thread* Scheduler::ChooseAble(int64_t* next) {
+  RunDue();
+  std::vector<Thread*> able;
+  *next = due_.empty() ? kNever : due_.begin()->first.first;
+  for (const auto& [id, thread] : threads_) {
+    if (CanRun(*thread)) able.push_back(thread.get());
+    *next = std::min(*next, thread->deadline);
+  }
+  if (able.empty()) return nullptr;
+  return able.size() == 1 ? able.front() : able[Below(able.size())];
+}
+
+void Scheduler::Touch() {
+  if (real_) now_ = std::max(now_, MachineNow() + real_offset_);
+}
+
+void Scheduler::UseRealTime(bool real) {
+  if (real == real_) return;
+  if (real) {
+    real_ = true;
+    real_offset_ = now_ - MachineNow();
+    baton_free_ = true;
+    pump_ = std::thread([this] { Pump(); });
+    return;
+  }
+  {
+    const Lock lock(mutex_);
+    ending_ = true;
+    pump_wake_.notify_all();
+  }
+  pump_.join();
+  real_ = ending_ = baton_free_ = false;
+}
+
+void Scheduler::Pump() {
+  Lock lock(mutex_);
+  while (!ending_) {
+    if (!baton_free_) {
+      pump_wake_.wait(lock);
+      continue;
+    }
+    int64_t next = kNever;
+    if (Thread* able = ChooseAble(&next); able != nullptr) {
+      baton_free_ = false;
+      able->has_baton = true;
+      able->wake.notify_one();
+    } else if (next == kNever) {
+      pump_wake_.wait(lock);
+    } else {
+      pump_wake_.wait_for(lock, std::chrono::nanoseconds(next - now_));
+    }
+  }
+}
+
 void Scheduler::PassOn(Lock* lock) {
-  Thread* next = Choose(lock);
+  int64_t due = kNever;
+  Thread* next = real_ ? ChooseAble(&due) : Choose(lock);
+  if (real_ && next == nullptr) {
+    baton_free_ = true;
+    pump_wake_.notify_all();
+  }
   if (next == nullptr) return;
   next->has_baton = true;
   next->wake.notify_one();
@@ -164,6 +227,7 @@ void Scheduler::Cancel(Timer* timer) {
 }
 
 void Scheduler::RunDue() {
+  Touch();
   while (!due_.empty() && due_.begin()->first.first <= now_) {
     const std::function<void()> action = std::move(due_.begin()->second);
     when_.erase(due_.begin()->first.second);

@@ -5,6 +5,9 @@
 // same run. When none can run, the clock moves to the next event; a time-out of 75 seconds takes microseconds.
 //
 // Times are nanoseconds on the virtual clock, which starts at kStart.
+//
+// Whoever puts this provider behind an interface without a virtual clock lets time be the machine's (UseRealTime): then nobody
+// moves it, a thread of the scheduler's own waits for what is due, and nothing is ever a deadlock, as another thread may come.
 #pragma once
 
 #include <condition_variable>
@@ -14,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -56,7 +60,11 @@ class Scheduler {
   // ---- Time
   int64_t Now() const { return now_; }
   // Moves the clock on, by what a call costs, so that a loop that only looks comes to an end as well.
-  void Spend(int64_t nanoseconds) { now_ += nanoseconds; }
+  void Spend(int64_t nanoseconds) {
+    if (!real_) now_ += nanoseconds;
+  }
+  // The machine's time in place of a virtual one, or back. While no thread is attached.
+  void UseRealTime(bool real);
   using Timer = uint64_t;  // 0 is none
   // Runs `action` when the clock gets to `when` (at the next RunDue, if that is over). Actions of one time run in the order in
   // which they were asked for.
@@ -97,6 +105,10 @@ class Scheduler {
   void PassOn(Lock* lock);
   static void AwaitBaton(Thread* self, Lock* lock);
   std::string Describe() const;
+  // Real time
+  void Touch();                       // moves now_ to what it is
+  Thread* ChooseAble(int64_t* next);  // null if none can run before *next
+  void Pump();                        // the body of pump_
 
   // Guards the threads and the baton; everything else belongs to the baton's holder. Recursive, since what a thread waits for
   // may be whether another one is blocked.
@@ -108,6 +120,11 @@ class Scheduler {
   std::shared_ptr<Scheduler*> alive_ = std::make_shared<Scheduler*>(this);
 
   int64_t now_ = kStart;
+  bool real_ = false, ending_ = false;
+  bool baton_free_ = false;  // real time: nobody can run, and nobody runs
+  int64_t real_offset_ = 0;  // of the machine's clock to now_
+  std::thread pump_;         // real time: hands the baton to whoever can run when something has become due
+  std::condition_variable_any pump_wake_;
   std::map<std::pair<int64_t, Timer>, std::function<void()>> due_;
   std::map<Timer, int64_t> when_;
   Timer next_timer_ = 1;

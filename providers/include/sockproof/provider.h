@@ -556,10 +556,35 @@ struct sp_process_group {
   int32_t (*import_handle)(void* self, const uint8_t* blob, uint32_t size, struct sp_handle* handle);
 };
 
-/* Calls that the implementation made into the table it was given (a service provider's upcalls), a line each. */
+/* A service provider DLL, and what only its caller sees of it: ws2_32, whose part is played here. `size` of a text: in room, out
+ * used, without a NUL. */
 struct sp_upcall_group {
   uint32_t size;
+  /* The calls that it made into the upcall tables since the last call of this, a line each, oldest first: `TABLE NAME key=value...`,
+   * as `1 WPUCloseSocketHandle socket=s7`. TABLE is the number of the table it went through, 1 for the first that it was given.
+   * socket: the value of the handle. As many whole lines as there is room for; the others come with the next call. */
   int32_t (*take_log)(void* self, char* text, uint32_t* size);
+  /* The names that the DLL exports, a line each. */
+  int32_t (*exports)(void* self, char* text, uint32_t* size);
+  /* WSPStartup without a place for its data (0) or for its table (1): what it returns. One that succeeds is undone. */
+  int32_t (*startup_without)(void* self, int32_t which, int64_t* native);
+  /* WSPStartup once more, with another upcall table. It wants a cleanup of its own. */
+  int32_t (*startup_with_new_table)(void* self, int64_t* native);
+  /* WSPSocket, with these in place of family and type: SP_SPI_GIVEN, SP_SPI_ZERO, or SP_SPI_FROM_INFO (FROM_PROTOCOL_INFO); and with
+   * WSA_FLAG_OVERLAPPED or without. */
+  int32_t (*make_socket)(void* self, const struct sp_socket_args* args, int32_t family, int32_t type, int32_t overlapped,
+                         struct sp_result* result);
+  /* enum sp_spi_fact bits of a socket. */
+  int32_t (*facts)(void* self, struct sp_handle socket, uint32_t* facts);
+  /* The blocking hook of the calling thread; NULL: none, as at the start. It answers whether it wants to be called again at once. */
+  int32_t (*set_blocking_hook)(void* self, int32_t (*hook)(void* context), void* context);
+};
+enum { SP_SPI_GIVEN = 0, SP_SPI_ZERO = 1, SP_SPI_FROM_INFO = 2 };
+enum sp_spi_fact {
+  SP_SPI_CREATED = 1,    /* its handle came from WPUCreateSocketHandle, and has not been closed */
+  SP_SPI_MODIFIED = 2,   /* its handle went through WPUModifyIFSHandle */
+  SP_SPI_SYSTEM = 4,     /* the system knows it as a handle */
+  SP_SPI_CLAIMS_IFS = 8  /* its WSAPROTOCOL_INFO has XP1_IFS_HANDLES */
 };
 
 /* A clock of its own. Without this group the host's monotonic clock is meant. */

@@ -113,5 +113,36 @@ TEST(Scheduler, OnlyCallsCountAsBlocked) {
   }
 }
 
+// With the machine's time threads come and go as calls do, timers run while nobody is there, and waiting takes as long as it
+// takes.
+TEST(Scheduler, RealTime) {
+  Scheduler scheduler(1);
+  scheduler.UseRealTime(true);
+  int64_t fired = 0;
+  scheduler.Attach("main");
+  const int64_t start = scheduler.Now();
+  scheduler.At(start + 20 * kMillisecond, [&] { fired = scheduler.Now(); });
+  EXPECT_EQ(scheduler.WaitUntil([] { return false; }, start + 5 * kMillisecond, "a while"), Scheduler::Woken::kTimedOut);
+  EXPECT_GE(scheduler.Now(), start + 5 * kMillisecond);
+  EXPECT_EQ(fired, 0);
+  scheduler.Detach();
+  bool seen = false, told = false;
+  std::thread waiter([&] {
+    scheduler.Attach("waiter");
+    EXPECT_EQ(scheduler.WaitUntil([&] { return fired != 0 && told; }, kNever, "both", true), Scheduler::Woken::kReady);
+    seen = true;
+    scheduler.Detach();
+  });
+  std::thread teller([&] {
+    scheduler.Attach("teller");
+    told = true;
+    scheduler.Detach();
+  });
+  teller.join();
+  waiter.join();
+  EXPECT_TRUE(seen);
+  EXPECT_GE(fired, start + 20 * kMillisecond);
+}
+
 }  // namespace
 }  // namespace sockproof::reference
