@@ -420,7 +420,7 @@ struct sp_duplicate_args {
 enum sp_mechanism {
   SP_POLL = 0, SP_SELECT = 1, SP_EPOLL = 2, SP_PPOLL = 3, SP_PSELECT = 4,
   SP_EVENT_OBJECT = 5,  /* WSAEventSelect / WSAEnumNetworkEvents */
-  SP_WINDOW_MESSAGE = 6, /* WSAAsyncSelect */
+  SP_WINDOW_MESSAGE = 6, /* WSAAsyncSelect. As above, to a window; an sp_event a message, in order; a closed watcher is no window */
   SP_COMPLETION_PORT = 7,
   SP_WSAPOLL = 8
 };
