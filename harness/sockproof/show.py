@@ -84,10 +84,17 @@ class Show:
         for entry in entries:
             if entry.verdict == "flaky":
                 self.line(f"flaky  {entry.name}: {entry.reason}")
-        missing = Counter(entry.reason or "no reason given" for entry in entries if entry.verdict == "not_supported")
-        for reason, number in missing.most_common():
-            self.line(f"not supported, {plural(number, 'scenario')}: {reason}")
+        self._tell_missing([entry.reason or "no reason given" for entry in entries if entry.verdict == "not_supported"])
         self.line(closing(results))
+
+    def _tell_missing(self, reasons: list[str]) -> None:
+        """A line for each thing that is missing, named before the colon; of its reasons the commonest, and how many others."""
+        by_thing: dict[str, Counter[str]] = {}
+        for reason in reasons:
+            by_thing.setdefault(reason.partition(":")[0], Counter())[reason] += 1
+        for texts in sorted(by_thing.values(), key=lambda texts: -texts.total()):
+            others = f" (and {plural(len(texts) - 1, 'other reason')})" if len(texts) > 1 else ""
+            self.line(f"not supported, {plural(texts.total(), 'scenario')}: {texts.most_common(1)[0][0]}{others}")
 
     def _table(self, entries: list[Entry]) -> Table:
         total = count(entries)

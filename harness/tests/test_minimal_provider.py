@@ -12,12 +12,12 @@ def test_the_minimal_provider_passes_what_it_can_do(built: build.Build, tmp_path
     subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC",
                     "-I", paths.ROOT / "providers/include", paths.ROOT / "providers/minimal/minimal.c", "-o", library], check=True)
     run = subprocess.run([built.runner, "--battery", built.battery, "--provider", f"lib:{library}", "--profile", "linux",
-                          "--filter", "Data.*:Shutdown.*:Listen.*:Refused.*", "--output", tmp_path / "out"],
+                          "--output", tmp_path / "out"],
                          capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     verdicts = [record["verdict"] for record in map(json.loads, (tmp_path / "out" / "results.jsonl").read_text().splitlines())
                 if record["record"] == "scenario"]
-    assert verdicts.count("passed") > 100
+    assert verdicts.count("passed") > 900
     assert set(verdicts) <= {"passed", "observed", "not_supported"}
 
 

@@ -29,8 +29,9 @@ static int32_t neutral_error(int code) {
 #define MAP(name) case name: return SP_##name;
     MAP(EACCES) MAP(EADDRINUSE) MAP(EADDRNOTAVAIL) MAP(EAFNOSUPPORT) MAP(EAGAIN) MAP(EALREADY) MAP(EBADF) MAP(ECONNABORTED)
     MAP(ECONNREFUSED) MAP(ECONNRESET) MAP(EDESTADDRREQ) MAP(EFAULT) MAP(EHOSTUNREACH) MAP(EINPROGRESS) MAP(EINTR) MAP(EINVAL)
-    MAP(EISCONN) MAP(EMFILE) MAP(EMSGSIZE) MAP(ENETUNREACH) MAP(ENFILE) MAP(ENOBUFS) MAP(ENOENT) MAP(ENOMEM) MAP(ENOPROTOOPT)
-    MAP(ENOTCONN) MAP(ENOTSOCK) MAP(EOPNOTSUPP) MAP(EPERM) MAP(EPIPE) MAP(EPROTONOSUPPORT) MAP(EPROTOTYPE) MAP(ETIMEDOUT)
+    MAP(EIO) MAP(EISCONN) MAP(EISDIR) MAP(ELOOP) MAP(EMFILE) MAP(EMSGSIZE) MAP(ENAMETOOLONG) MAP(ENETDOWN) MAP(ENETUNREACH)
+    MAP(ENFILE) MAP(ENOBUFS) MAP(ENODEV) MAP(ENOENT) MAP(ENOMEM) MAP(ENOPROTOOPT) MAP(ENOTCONN) MAP(ENOTDIR) MAP(ENOTSOCK)
+    MAP(EOPNOTSUPP) MAP(EPERM) MAP(EPIPE) MAP(EPROTO) MAP(EPROTONOSUPPORT) MAP(EPROTOTYPE) MAP(EROFS) MAP(ETIMEDOUT)
 #undef MAP
       /* clang-format on */
   }
@@ -59,7 +60,7 @@ static void new_handle(struct sp_result* result, int fd) {
   }
 }
 
-/* ---- Addresses, both ways. */
+/* ---- Addresses, both ways. 0: there is no such address here. */
 static socklen_t to_native(const struct sp_address* from, struct sockaddr_storage* to) {
   memset(to, 0, sizeof *to);
   if (from->family == SP_INET) {
@@ -84,6 +85,7 @@ static socklen_t to_native(const struct sp_address* from, struct sockaddr_storag
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + from->path_length +
                        (from->path_length != 0 && from->path[0] != 0));
   }
+  if (from->family != SP_UNSPEC) return 0;
   to->ss_family = AF_UNSPEC;
   return sizeof(struct sockaddr_in);
 }
@@ -131,9 +133,10 @@ static int prepare(struct sp_address_out* out, struct out_address* native) {
   out->decoded = 0;
   return 1;
 }
-static void decode(struct sp_address_out* out, const struct out_address* native) {
+static void decode(struct sp_address_out* out, const struct out_address* native, int32_t error) {
   if (native->length_pointer == NULL) return;
-  out->reported = (int32_t)native->length;
+  out->reported = (int32_t)native->length; /* after an error too: whether the call left it alone is looked at */
+  if (error != SP_OK) return;
   if (native->buffer == NULL || native->length > (socklen_t)out->raw_size) return;
   if (out->length != SP_NATURAL_LENGTH && native->length > (socklen_t)out->length) return; /* cut: not to be decoded */
   struct sockaddr_storage copy;
@@ -154,8 +157,9 @@ static pthread_mutex_t watcher_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct {
   uint32_t neutral;
   short native;
-} event_names[] = {{SP_IN, POLLIN},   {SP_OUT, POLLOUT},   {SP_PRI, POLLPRI},    {SP_ERR, POLLERR},
-                   {SP_HUP, POLLHUP}, {SP_NVAL, POLLNVAL}, {SP_RDHUP, POLLRDHUP}};
+} event_names[] = {{SP_IN, POLLIN},         {SP_OUT, POLLOUT},       {SP_PRI, POLLPRI},      {SP_ERR, POLLERR},
+                   {SP_HUP, POLLHUP},       {SP_NVAL, POLLNVAL},     {SP_RDHUP, POLLRDHUP},  {SP_RDNORM, POLLRDNORM},
+                   {SP_RDBAND, POLLRDBAND}, {SP_WRNORM, POLLWRNORM}, {SP_WRBAND, POLLWRBAND}};
 
 static void watch(struct sp_call* call, struct sp_result* result) {
   struct sp_watch_set_args* args = &call->u.watch_set;
@@ -321,6 +325,10 @@ static void provider_call(void* self, struct sp_call* call, struct sp_result* re
         return;
       }
       const socklen_t natural = to_native(&in->address, &address);
+      if (natural == 0) {
+        not_supported(result);
+        return;
+      }
       const socklen_t length = in->length == SP_NATURAL_LENGTH ? natural : (socklen_t)in->length;
       finish(result, call->op == SP_OP_BIND ? bind(fd, (struct sockaddr*)&address, length)
                                             : connect(fd, (struct sockaddr*)&address, length));
@@ -336,7 +344,7 @@ static void provider_call(void* self, struct sp_call* call, struct sp_result* re
         return;
       }
       new_handle(result, accept(fd, out.buffer, out.length_pointer));
-      if (result->error == SP_OK) decode(&args->peer, &out);
+      decode(&args->peer, &out, result->error);
       return;
     }
     case SP_OP_LOCAL_NAME:
@@ -348,7 +356,7 @@ static void provider_call(void* self, struct sp_call* call, struct sp_result* re
       }
       finish(result, call->op == SP_OP_LOCAL_NAME ? getsockname(fd, out.buffer, out.length_pointer)
                                                   : getpeername(fd, out.buffer, out.length_pointer));
-      if (result->error == SP_OK) decode(name, &out);
+      decode(name, &out, result->error);
       return;
     }
     case SP_OP_SEND:
