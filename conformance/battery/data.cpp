@@ -49,8 +49,8 @@ SCENARIO(Data, OddChunksArriveIntact, kStreams, data::intact) {
   CHECK_REQUIREMENT(data::intact, Transfer(pair.server, pair.client, Payload{32, 0, 20000}, 3001, 11));
 }
 
-SCENARIO(Data, SixtyFourMebibytesArriveIntact, Over({{&kInet, &kInet6, &kUnix}, {}, {}}).Waits(milliseconds(150)),
-         data::intact_large) {
+SCENARIO(Data, SixtyFourMebibytesArriveIntact,
+         Over({{&kInet, &kInet6, &kUnix}, {}, {}}).Waits(milliseconds(150)).Limit(seconds(40)), data::intact_large) {
   Pair pair = ConnectedPair(net);
   CHECK_REQUIREMENT(data::intact_large, Transfer(pair.client, pair.server, Payload{64, 0, uint64_t{64} << 20}, 1 << 18, 1 << 18));
 }
