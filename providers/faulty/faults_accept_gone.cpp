@@ -58,7 +58,7 @@ constexpr Fault kFaults[] = {
        if (next.error == SP_OK) provider.Close(next.handle);
      }},
     {"accept-reset-is-silent", "a connection accepted after a reset shows the end of its stream and no error",
-     "accept.reset_told_once accept.reset_pending_error", "posix linux",
+     "accept.reset_told_once accept.reset_pending_error", "linux",
      "lwIP CHANGELOG 2010-02-09, bug #28853: recvfrom() returned 0 for any error of netconn_recv()",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
@@ -66,7 +66,7 @@ constexpr Fault kFaults[] = {
        if (ours && result->error == SP_OK && IsReset(provider, result->handle)) PendingError(provider, result->handle);
      }},
     {"accept-reset-not-ready", "a connection accepted after a reset is reported neither readable nor broken",
-     "accept.reset_is_ready accept.reset_error_and_hangup", "posix linux",
+     "accept.reset_is_ready accept.reset_error_and_hangup", "linux",
      "MicrosoftDocs/sdk-api pull request 764: WSAPoll told nothing of a connection that had failed",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
@@ -119,7 +119,7 @@ constexpr Fault kFaults[] = {
        }
      }},
     {"accept-emfile-loses-one", "an accept for which there is no descriptor closes the connection that it was for",
-     "accept.descriptor_limit_keeps accept.descriptor_limit_all", "posix linux",
+     "accept.descriptor_limit_keeps accept.descriptor_limit_all", "linux",
      "joyent/libuv issue 315: a spare descriptor is closed, the connection accepted with it and closed",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_CLOSE)) {
@@ -162,7 +162,7 @@ constexpr Fault kFaults[] = {
      }},
     {"accept-emfile-forgets-readiness",
      "after an accept without a descriptor the listener is not ready until another client comes", "accept.descriptor_limit_ready",
-     "posix linux", "payjoin/rust-payjoin pull request 1608: after EMFILE the accept loop was parked for ever",
+     "linux", "payjoin/rust-payjoin pull request 1608: after EMFILE the accept loop was parked for ever",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        PassSpoilt(provider, call, result, [](Wrapped& at, sp_handle socket, uint32_t, uint32_t ready) {

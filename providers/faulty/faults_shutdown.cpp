@@ -182,7 +182,7 @@ constexpr Fault kFaults[] = {
      "FreeRTOS-Plus-TCP pull request 227: shutdown returned EOPNOTSUPP", TellAs<SP_OP_SHUTDOWN, SP_ENOTCONN, SP_EOPNOTSUPP>},
     {"shutdown-does-not-wake-recv", "shutdown does not end a recv that waits", "shutdown.wakes_receive", "linux",
      "amazon-freertos pull request 2986: with lwIP, shutting a socket down lets a pending recv block for ever", LeaveReceivers},
-    {"shutdown-does-not-wake-send", "shutdown does not end a send that waits", "shutdown.wakes_send", "posix",
+    {"shutdown-does-not-wake-send", "shutdown does not end a send that waits", "shutdown.wakes_send", "linux",
      "Zephyr issue 10316: a thread that waits is not woken by what ends the socket in another", LeaveSenders},
     {"shutdown-does-not-wake-accept", "shutdown does not end an accept that waits", "closing.shutdown_wakes_accept", "linux",
      "epics-base pull request 30: on RTEMS an accept can stay stuck when its socket goes", LeaveAcceptors},
