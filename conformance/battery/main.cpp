@@ -19,9 +19,11 @@
 #include "battery/fork_server.h"
 #include "battery/records.h"
 #include "battery/registry.h"
+#include "battery/replay.h"
 #include "catalogue/requirement.h"
 #include "face/agent.h"
 #include "face/names.h"
+#include "oracle/rule.h"
 #include "face/threads.h"
 #include "faulty/registry.h"
 
@@ -150,7 +152,7 @@ int Fail(const std::string& why) {
 
 int Main(int argc, char** argv) {
   CLI::App app{"Drives a socket implementation through the scenarios of sockproof, one after the other in this process."};
-  std::string provider = "posix", profile = "linux", list;
+  std::string provider = "posix", profile = "linux", list, replay, replay_scenario;
   uint64_t seed = 0;
   bool info = false, agent = false, selftest = false;
   int agent_in = -1, agent_out = -1, serve = -1;
@@ -161,6 +163,8 @@ int Main(int argc, char** argv) {
   app.add_option("--seed", seed, "for what the provider draws by lot")->envname("SOCKPROOF_SEED");
   app.add_flag("--info", info, "print what this program and its provider are, as JSON, and leave");
   app.add_flag("--selftest", selftest, "with the scenarios that measure the harness itself");
+  app.add_option("--replay", replay, "run the calls of this trace or operation script, and let the oracle judge them");
+  app.add_option("--replay-scenario", replay_scenario, "which scenario of a results.jsonl");
   app.add_flag("--agent", agent, "internal: serve another process of a scenario");
   app.add_option("--agent-in", agent_in, "internal");
   app.add_option("--agent-out", agent_out, "internal");
@@ -189,6 +193,7 @@ int Main(int argc, char** argv) {
   }
   if (!list.empty()) return Fail("--list takes 'scenarios', 'requirements' or 'faults'");
 
+  if (serve >= 0) oracle::Rule::Resolve();
   if (serve >= 0) testing::GTEST_FLAG(filter) = ServeScenarios(serve);
   Recorder& recorder = Recorder::Get();
   recorder.UseProfile(number);
@@ -207,6 +212,8 @@ int Main(int argc, char** argv) {
     host.Close();
     return 0;
   }
+
+  if (!replay.empty()) recorder.Leave(Replay(replay, replay_scenario, number));
 
   // The records say everything that the printed progress would.
   if (std::getenv("SOCKPROOF_RUNNER") != nullptr) {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 #include <set>
 
@@ -25,6 +26,7 @@
 #include "face/flavor.h"
 #include "face/threads.h"
 #include "face/trace.h"
+#include "oracle/oracle.h"
 
 extern "C" __attribute__((weak)) void __gcov_dump();
 
@@ -81,6 +83,7 @@ struct Recorder::State {
   std::vector<const Requirement*> declared;
   std::set<const Requirement*> checked;
   std::set<const Requirement*> undeclared;
+  std::set<std::string> broken_rules;  // of the oracle
   bool any_failed = false;
   bool any_judged = false;  // a check that could have failed
   Level worst = Level::kObserved;
@@ -114,6 +117,10 @@ void Recorder::WriteEnd(std::string_view verdict, std::string_view level, const 
   json declared = json::array(), checked = json::array();
   for (const Requirement* requirement : state().declared) declared.push_back(requirement->id);
   for (const Requirement* requirement : state().checked) checked.push_back(requirement->id);
+  for (const std::string& rule : state().broken_rules) {
+    declared.push_back(rule);
+    checked.push_back(rule);
+  }
   WriteTrace();
   Write(Dump(json{{"record", "end"},
                   {"scenario", state().scenario},
@@ -142,6 +149,7 @@ void Recorder::Begin(std::string scenario, std::vector<const Requirement*> decla
   now.declared = std::move(declared);
   now.checked.clear();
   now.undeclared.clear();
+  now.broken_rules.clear();
   now.any_failed = now.any_judged = false;
   now.worst = Level::kObserved;
   now.process = getpid();
@@ -193,6 +201,43 @@ bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Whe
   return false;
 }
 
+void Recorder::HearOracle() {
+  State& now = state();
+  const std::clock_t start = std::clock();
+  std::vector<std::string> lines = Trace::Get().Tail(SIZE_MAX);
+  const bool whole = lines.size() == Trace::Get().LinesWritten();
+  const oracle::Judgement judgement = oracle::Judge(std::move(lines), profile_, whole);
+  for (const oracle::Violation& violation : judgement.violations) {
+    const std::string id = fmt::format("oracle.{}", violation.rule->name());
+    now.broken_rules.insert(id);
+    now.any_failed = true;
+    now.worst = std::max(now.worst, violation.level);
+    const std::string detail = fmt::format("{} The call: {}{}{}", violation.rule->text(), violation.call,
+                                           violation.detail.empty() ? "" : "; ", violation.detail);
+    Write(Dump(json{{"record", "check"},
+                    {"requirement", id},
+                    {"outcome", violation.outcome},
+                    {"native", nullptr},
+                    {"allowed", violation.allowed},
+                    {"level", LevelName(violation.level)},
+                    {"verdict", "failed"},
+                    {"citation", json::array({violation.citation})},
+                    {"where", fmt::format("line {} of the trace", violation.line + 1)},
+                    {"detail", Shortened(detail)}}));
+    ADD_FAILURE() << fmt::format("oracle rule {} ({})\n  {}", violation.rule->name(), LevelName(violation.level), detail);
+  }
+  json fired = json::object();
+  for (const oracle::Rule* rule : oracle::Rule::All()) {
+    if (const uint32_t count = judgement.fired[rule->number()]; count > 0) fired[rule->name()] = count;
+  }
+  Write(Dump(json{{"record", "oracle"},
+                  {"calls", judgement.calls},
+                  {"judged", judgement.judged},
+                  {"unknown", judgement.unknown},
+                  {"microseconds", static_cast<int64_t>(std::clock() - start) * 1000000 / CLOCKS_PER_SEC},
+                  {"fired", fired}}));
+}
+
 bool Recorder::End() {
   State& now = state();
   Host& host = Host::Get();
@@ -210,6 +255,7 @@ bool Recorder::End() {
                                                    handles - now.handles_before, left));
   }
   const std::lock_guard<std::mutex> lock(now.mutex);
+  HearOracle();
   for (const Requirement* requirement : now.undeclared) {
     WriteEnd("harness_error", "MUST", fmt::format("{} was checked and is not declared", requirement->id));
     return false;
@@ -238,6 +284,7 @@ std::unique_lock<std::mutex> Recorder::LastWord() {
 void Recorder::NotSupported(std::string_view capability, const std::string& detail) {
   const std::unique_lock<std::mutex> lock = LastWord();
   Write(Dump(json{{"record", "not_supported"}, {"capability", capability}, {"detail", detail}}));
+  HearOracle();
   if (state().any_failed) {
     WriteEnd("failed", LevelName(state().worst), "");
     Leave(1);
@@ -252,6 +299,7 @@ void Recorder::StepFailed(Where where, const std::string& step, const Outcome& o
   const std::string place = fmt::format("{}:{}", file != nullptr ? file + 1 : where.file, where.line);
   Write(Dump(
       json{{"record", "step"}, {"call", step}, {"outcome", outcome.name()}, {"detail", outcome.detail()}, {"where", place}}));
+  HearOracle();
   WriteEnd("failed", "MUST", fmt::format("{}: a step that must succeed did not: {} ({})", place, step, outcome.name()));
   Leave(1);
 }

@@ -41,6 +41,8 @@ class Recorder final : public Reporter {
   void Write(const std::string& json);
   void WriteTrace();
   void WriteEnd(std::string_view verdict, std::string_view level, const std::string& detail);
+  // The oracle judges the whole trace, before the verdict is written: what it finds are failed checks of oracle.RULE.
+  void HearOracle();
   std::unique_lock<std::mutex> LastWord();
 
   int profile_ = -1;

@@ -48,6 +48,14 @@ bool good_end(const json& record) {
          (!record.contains("detail") || is_string(record, "detail"));
 }
 
+// How often each rule was decided, and how much of the trace that was.
+bool good_oracle(const json& record) {
+  for (const char* key : {"calls", "judged", "unknown", "microseconds"})
+    if (!is_integer(record, key)) return false;
+  return record.contains("fired") && record["fired"].is_object() &&
+         std::all_of(record["fired"].begin(), record["fired"].end(), [](const json& item) { return item.is_number_integer(); });
+}
+
 std::string text_of(const json& record, const char* key) { return is_string(record, key) ? record[key].get<std::string>() : ""; }
 
 // The length of the UTF-8 sequence at the front, or 0 when there is none.
@@ -209,6 +217,10 @@ void BatteryOutput::take_record(json record) {
                               {"where", text_of(record, "where")}});
   } else if (kind == "not_supported") {
     records_.missing.push_back({{"capability", text_of(record, "capability")}, {"detail", text_of(record, "detail")}});
+  } else if (kind == "oracle") {
+    if (!good_oracle(record)) return problem("an oracle record that breaks the agreed form");
+    record.erase("record");
+    records_.oracle = std::move(record);
   } else if (kind == "end") {
     if (!good_end(record)) return problem("an end record that breaks the agreed form");
     if (record["scenario"] != scenario_)

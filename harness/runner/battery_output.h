@@ -22,6 +22,7 @@ struct BatteryRecords {
   std::optional<int> signal;  ///< the process reported that it is about to die of this
   std::optional<int> signal_pid;
   std::optional<nlohmann::json> trace;  ///< {lines, dropped}
+  nlohmann::json oracle;                ///< {calls, judged, unknown, microseconds, fired}, or null
   std::vector<std::string> problems;
 };
 

@@ -207,6 +207,7 @@ std::vector<json> scenario_records(const RunFacts& facts, const Outcome& outcome
                      {"requirements", scenario.requirements},
                      {"steps", evidence.records.steps},
                      {"missing", evidence.records.missing},
+                     {"oracle", evidence.records.oracle},
                      {"duration_ms", rounded(milliseconds(outcome.duration_us))},
                      {"cpu_ms", rounded(milliseconds(outcome.use.processor_us))},
                      {"max_rss_kib", outcome.use.most_resident_kib},

@@ -24,6 +24,8 @@ struct Scenario {
 
 /// The area of what every call promises: these requirements may turn up in any scenario.
 inline constexpr std::string_view kPromises = "contract.";
+/// The same for the rules of the oracle, which judges the calls of every scenario. They are not in the catalogue by these names.
+inline constexpr std::string_view kRules = "oracle.";
 
 struct RequirementEntry {
   std::string id;

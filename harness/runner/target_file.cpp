@@ -123,6 +123,11 @@ void check_deviations(Target& target, const std::vector<Scenario>& scenarios,
     if (match == scenarios.end())
       fail(fmt::format("the battery has no scenario '{}' for the family '{}'", deviation.scenario, deviation.family));
     deviation.scenario = match->name;
+    if (deviation.requirement.rfind(kRules, 0) == 0) {
+      if (!seen.emplace(deviation.scenario, deviation.requirement, deviation.outcome).second)
+        fail("the same deviation is listed twice");
+      continue;
+    }
     if (deviation.requirement.rfind(kPromises, 0) != 0 &&
         std::find(match->requirements.begin(), match->requirements.end(), deviation.requirement) == match->requirements.end())
       fail(fmt::format("the scenario '{}' declares no requirement '{}'; it declares: {}", match->name, deviation.requirement,

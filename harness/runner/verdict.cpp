@@ -43,7 +43,9 @@ bool place_has_deviation(const std::vector<Deviation>& deviations, const Scenari
   });
 }
 
-bool is_promise(const std::string& requirement) { return requirement.rfind(kPromises, 0) == 0; }
+bool is_promise(const std::string& requirement) {
+  return requirement.rfind(kPromises, 0) == 0 || requirement.rfind(kRules, 0) == 0;
+}
 
 json deviation_json(const Deviation& deviation) { return {{"reason", deviation.reason}, {"evidence", deviation.evidence}}; }
 
@@ -179,7 +181,7 @@ Judgement judge(const Scenario& scenario, const Evidence& evidence, const std::v
 
   const json& end = *records.end;
   std::set<std::string> declared(scenario.requirements.begin(), scenario.requirements.end());
-  // What every call promises is watched in all scenarios, and declared by one only when such a promise was broken.
+  // What every call promises, and the oracle's rules, are watched in all scenarios, and declared by one only when broken.
   for (const json& id : end["declared"])
     if (is_promise(id.get<std::string>())) declared.insert(id.get<std::string>());
   std::set<std::string> checked;

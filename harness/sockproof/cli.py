@@ -3,6 +3,7 @@
 import enum
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -205,6 +206,26 @@ def _run_one(built: build.Build, chosen: Optional[targets.Target], asked: runner
     if results.run or results.scenarios:
         show.line(f"report: {write_views(results, folder)}")
     return job.code
+
+
+@app.command()
+def replay(
+    file: Path = typer.Argument(..., help="A trace, a results.jsonl, or a script: a call a line, handles s1, s2, ... as they come"),
+    target: str = typer.Option(targets.DEFAULT_TARGET, "--target", help="As for run; where the calls are made"),
+    scenario: str = typer.Option("", "--scenario", help="Which scenario of a results.jsonl (default: the first one with a trace)"),
+    profile: Optional[str] = _option("--profile", says="For PROVIDER[:ARG]: the documents it answers to (default: linux)"),
+) -> None:
+    """Makes the calls of FILE again, prints what came of it and what the oracle says of that.
+
+    Exit code: 0 no violation, 1 violations, 2 the file cannot be read or a call not be made."""
+    chosen = _target(target, profile)
+    if not file.is_file():
+        stop(f"there is no file {file}")
+    command = [*shlex.split(chosen.launcher), str(_build().battery), f"--provider={chosen.provider}",
+               f"--profile={chosen.profile}", f"--replay={file}"]
+    if scenario:
+        command.append(f"--replay-scenario={scenario}")
+    raise typer.Exit(subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode)
 
 
 @app.command()

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -57,11 +58,24 @@ class Printer {
   void Room(sp_transfer_args& args) { Word("room", Lengths(args)); }
   void Received(sp_transfer_args& args, int64_t count) {
     if (count <= 0) return;
+    uint64_t left = static_cast<uint64_t>(count);
     if (options_.payload != nullptr) {
-      Word("payload", fmt::format("{},{},{}", options_.payload->seed, options_.payload->offset, count));
+      // As far as it is what it should be; the rest is shown as it is.
+      const uint64_t right = AsExpected(args, left);
+      if (right > 0) Word("payload", fmt::format("{},{},{}", options_.payload->seed, options_.payload->offset, right));
+      uint64_t before = right;
+      for (uint32_t i = 0; i < args.buffer_count && left > right; ++i) {
+        const uint64_t skip = std::min(before, args.buffers[i].length);
+        const uint64_t part = std::min(left - right, args.buffers[i].length - skip);
+        before -= skip;
+        sp_buffer rest = args.buffers[i];
+        if (part == 0 || rest.kind != SP_POINTER_VALID) continue;
+        rest.data = static_cast<uint8_t*>(rest.data) + skip;
+        Word("data", Bytes(rest, part));
+        left -= part;
+      }
       return;
     }
-    uint64_t left = static_cast<uint64_t>(count);
     for (uint32_t i = 0; i < args.buffer_count && left > 0; ++i) {
       const uint64_t part = std::min(left, args.buffers[i].length);
       Word("data", Bytes(args.buffers[i], part));
@@ -130,6 +144,22 @@ class Printer {
   }
 
  private:
+  // How many of the first `count` bytes are those of the payload.
+  uint64_t AsExpected(const sp_transfer_args& args, uint64_t count) const {
+    uint64_t right = 0;
+    for (uint32_t i = 0; i < args.buffer_count && right < count; ++i) {
+      const sp_buffer& buffer = args.buffers[i];
+      const uint64_t part = std::min(count - right, buffer.length);
+      if (part == 0) continue;
+      if (buffer.kind != SP_POINTER_VALID || buffer.data == nullptr) return count;  // nothing to look at
+      const std::vector<uint8_t> want = Payload{options_.payload->seed, options_.payload->offset + right, part}.Bytes();
+      const auto* have = static_cast<const uint8_t*>(buffer.data);
+      const auto same = static_cast<uint64_t>(std::mismatch(want.begin(), want.end(), have).first - want.begin());
+      right += same;
+      if (same < part) return right;
+    }
+    return count;
+  }
   void Word(const char* key, const std::string& value) { text_ += fmt::format(" {}={}", key, value); }
   static std::string RoomText(uint64_t length, int32_t kind) {
     return kind == SP_POINTER_VALID ? std::to_string(length) : fmt::format("{}:{}", length, PointerName(kind));

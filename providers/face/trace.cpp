@@ -104,8 +104,10 @@ std::vector<std::string> Trace::Tail(std::size_t lines) const {
   const uint64_t written = header_->written.load();
   const uint64_t size = std::min<uint64_t>(written, kCapacity);
   std::string text;
-  text.reserve(static_cast<std::size_t>(size));
-  for (uint64_t i = written - size; i < written; ++i) text += bytes_[i % kCapacity];
+  const std::size_t from = static_cast<std::size_t>((written - size) % kCapacity);
+  const std::size_t first = std::min(static_cast<std::size_t>(size), kCapacity - from);
+  text.assign(bytes_ + from, first);
+  text.append(bytes_, static_cast<std::size_t>(size) - first);
   std::vector<std::string> all;
   std::size_t start = 0;
   while (start < text.size()) {

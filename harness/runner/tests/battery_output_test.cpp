@@ -62,6 +62,10 @@ TEST(BatteryOutput, SaysWhatBreaksTheAgreement) {
   EXPECT_EQ(problems(begin() + end() + check()), 1U) << "a check after end";
   EXPECT_EQ(problems(begin() + end() + end()), 1U) << "ends twice";
   EXPECT_EQ(problems(begin() + "@sockproof {\"record\":\"surprise\"}\n" + end()), 1U) << "unknown kind";
+  EXPECT_EQ(problems(begin() + "@sockproof {\"record\":\"oracle\"}\n" + end()), 1U) << "an oracle record that says nothing";
+  const std::string oracle =
+      R"(@sockproof {"record":"oracle","calls":3,"judged":2,"unknown":0,"microseconds":9,"fired":{"accept.made":1}})";
+  EXPECT_EQ(problems(begin() + oracle + "\n" + end()), 0U);
   EXPECT_EQ(problems("@sockproof {\"record\":\"begin\",\"scenario\":\"Other.One/inet\",\"pid\":1}\n" + end()), 1U)
       << "other name";
   EXPECT_EQ(problems(begin() + check(",\"level\":\"PERHAPS\"") + end()), 1U) << "unknown level";
