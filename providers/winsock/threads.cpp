@@ -13,12 +13,12 @@ namespace {
 std::atomic<ThreadRecord*> g_threads{nullptr};
 std::mutex g_looks;
 
-// Takes a free record, or adds one; records are never freed, so that an observer may hold on to one.
+// Takes the record that a thread of this number had before, or adds one; records are never freed, so that an observer may hold on
+// to one. Numbers of threads are used again, so there are not more of them than threads at a time.
 ThreadRecord* TakeRecord() {
   const auto self = static_cast<std::int64_t>(::GetCurrentThreadId());
   for (ThreadRecord* record = g_threads.load(); record != nullptr; record = record->next) {
-    std::int64_t free = 0;
-    if (record->thread.compare_exchange_strong(free, self)) return record;
+    if (record->thread == self) return record;
   }
   auto* record = new ThreadRecord;
   record->thread = self;
@@ -28,15 +28,10 @@ ThreadRecord* TakeRecord() {
   return record;
 }
 
-struct RecordHolder {
-  ThreadRecord* record = TakeRecord();
-  ~RecordHolder() { record->thread = 0; }
-};
-
 ThreadRecord* FindThread(std::int64_t thread) {
   if (thread <= 0) return nullptr;
   for (ThreadRecord* record = g_threads.load(); record != nullptr; record = record->next) {
-    if (record->thread.load() == thread) return record;
+    if (record->thread == thread) return record;
   }
   return nullptr;
 }
@@ -126,7 +121,7 @@ bool SeenOften(ThreadRecord* record, std::uint64_t sequence) {
   return record->looks >= kLooks && NowNs() - record->looked_since_ns >= kSpan;
 }
 
-std::int64_t Current(void*) { return ThisThread().thread.load(); }
+std::int64_t Current(void*) { return ThisThread().thread; }
 
 std::int32_t Blocked(void*, std::int64_t thread) {
   ThreadRecord* record = FindThread(thread);
@@ -138,14 +133,20 @@ std::int32_t Blocked(void*, std::int64_t thread) {
   const bool told = ThreadStates(static_cast<std::int64_t>(::GetCurrentThreadId()), thread, &own, &other) && own == kRunning;
   const bool asleep = told ? other == kWaiting : SeenOften(record, before);
   if (!asleep) return SP_EAGAIN;
-  return record->sequence.load() == before && record->thread.load() == thread ? SP_OK : SP_EAGAIN;
+  return record->sequence.load() == before ? SP_OK : SP_EAGAIN;
 }
 
 }  // namespace
 
+// A slot of the system's, not a thread_local with a destructor: MinGW runs those after it has freed what they destroy.
 ThreadRecord& ThisThread() {
-  thread_local RecordHolder holder;
-  return *holder.record;
+  static const DWORD slot = ::TlsAlloc();
+  auto* record = static_cast<ThreadRecord*>(::TlsGetValue(slot));
+  if (record == nullptr) {
+    record = TakeRecord();
+    ::TlsSetValue(slot, record);
+  }
+  return *record;
 }
 
 // Nothing interrupts a call here but WSACancelBlockingCall of version 1.1, and no thread can be asked to end.

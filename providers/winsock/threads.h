@@ -10,7 +10,7 @@ namespace sockproof::winsock {
 // scenario, and never the same for two such calls: an observer who reads the same odd number before and after looking at the
 // thread's state knows that the sleep which it saw was in that call.
 struct ThreadRecord {
-  std::atomic<std::int64_t> thread{0};  // its number; 0: free
+  std::int64_t thread = 0;  // its number
   std::atomic<std::uint64_t> sequence{0};
   // Of those who look: the call that they saw, since when, and how often. Guarded by the lock in threads.cpp.
   std::uint64_t looked_sequence = 0;
