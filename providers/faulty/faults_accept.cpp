@@ -202,7 +202,7 @@ constexpr Fault kFaults[] = {
        if (IsOption(call, SP_OP_GET_OPTION, SP_SO_ACCEPTCONN) && call->u.get_option.integer != 0) call->u.get_option.integer = 2;
      }},
     {"accept-listening-can-be-set", "SO_ACCEPTCONN can be set, to no effect", "accept.acceptconn_read_only options.read_only",
-     "posix linux winsock", "no report found: POSIX.1 lists SO_ACCEPTCONN for getsockopt() alone",
+     "linux winsock", "no report found: POSIX.1 lists SO_ACCEPTCONN for getsockopt() alone",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsOption(call, SP_OP_SET_OPTION, SP_SO_ACCEPTCONN)) Succeed(result);
