@@ -1,6 +1,32 @@
 # The libraries that the project uses: those of the system, or, in a cross-build, the sources and headers that the system has of them.
 find_package(Threads REQUIRED)
 
+# The catalogue's compiler runs while the battery is built. Where that is built for another kind of machine, the compiler comes from a
+# build for this one: the one that is named here, or one that is made inside the cross-build.
+set(SOCKPROOF_HOST_TOOLS "" CACHE PATH "A build folder for this machine, where this build is for another one")
+if(SOCKPROOF_HOST_TOOLS OR CMAKE_CROSSCOMPILING)
+  set(host_tools ${SOCKPROOF_HOST_TOOLS})
+  add_executable(catalogue-compiler IMPORTED GLOBAL)
+  if(NOT host_tools)
+    set(host_tools ${CMAKE_BINARY_DIR}/host)
+    include(ExternalProject)
+    ExternalProject_Add(host-tools
+      SOURCE_DIR ${CMAKE_SOURCE_DIR}
+      BINARY_DIR ${host_tools}
+      CMAKE_ARGS -DCMAKE_BUILD_TYPE=Release -DSOCKPROOF_TESTS=OFF
+      BUILD_COMMAND ${CMAKE_COMMAND} --build ${host_tools} --target catalogue-compiler
+      BUILD_BYPRODUCTS ${host_tools}/catalogue-compiler
+      BUILD_ALWAYS ON
+      INSTALL_COMMAND "")
+    add_dependencies(catalogue-compiler host-tools)
+  endif()
+  if(CMAKE_HOST_WIN32)
+    set(host_suffix .exe)
+  endif()
+  set_target_properties(catalogue-compiler PROPERTIES
+    IMPORTED_LOCATION ${host_tools}/catalogue-compiler${host_suffix})
+endif()
+
 if(NOT CMAKE_CROSSCOMPILING)
   find_package(fmt REQUIRED)
   find_package(CLI11 REQUIRED)
@@ -29,8 +55,15 @@ sockproof_headers_of(CLI11 CLI/CLI.hpp)
 sockproof_headers_of(nlohmann_json nlohmann/json.hpp)
 sockproof_headers_of(TOMLPLUSPLUS toml++/toml.h)
 set(TOMLPLUSPLUS_INCLUDE ${SOCKPROOF_HEADERS})
-sockproof_header_library(fmt::fmt)
-target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY=1)
+file(STRINGS ${SOCKPROOF_HEADERS}/fmt/core.h fmt_version REGEX "define FMT_VERSION ")
+if(fmt_version MATCHES " 9[0-9][0-9][0-9][0-9]$")
+  add_library(sockproof-fmt STATIC ${CMAKE_CURRENT_LIST_DIR}/fmt.cpp)
+  target_include_directories(sockproof-fmt SYSTEM PUBLIC ${SOCKPROOF_HEADERS})
+  add_library(fmt::fmt ALIAS sockproof-fmt)
+else()
+  sockproof_header_library(fmt::fmt)
+  target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY=1)
+endif()
 sockproof_header_library(fmt::fmt-header-only)
 target_compile_definitions(fmt::fmt-header-only INTERFACE FMT_HEADER_ONLY=1)
 sockproof_header_library(CLI11::CLI11)
@@ -44,17 +77,3 @@ if(NOT TARGET GTest::gtest)
   add_library(GTest::gtest ALIAS gtest)
   add_library(GTest::gtest_main ALIAS gtest_main)
 endif()
-
-# The catalogue's compiler runs here, not there: it comes from a build for this machine, inside this one.
-include(ExternalProject)
-ExternalProject_Add(host-tools
-  SOURCE_DIR ${CMAKE_SOURCE_DIR}
-  BINARY_DIR ${CMAKE_BINARY_DIR}/host
-  CMAKE_ARGS -DCMAKE_BUILD_TYPE=Release -DSOCKPROOF_TESTS=OFF
-  BUILD_COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR}/host --target catalogue-compiler
-  BUILD_BYPRODUCTS ${CMAKE_BINARY_DIR}/host/catalogue-compiler
-  BUILD_ALWAYS ON
-  INSTALL_COMMAND "")
-add_executable(catalogue-compiler IMPORTED GLOBAL)
-set_target_properties(catalogue-compiler PROPERTIES IMPORTED_LOCATION ${CMAKE_BINARY_DIR}/host/catalogue-compiler)
-add_dependencies(catalogue-compiler host-tools)

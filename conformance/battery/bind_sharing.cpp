@@ -1,6 +1,5 @@
 // Who may share an address with whom: SO_REUSEADDR, SO_REUSEPORT, the wildcard address, IPv6 beside IPv4.
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -12,6 +11,7 @@
 #include "battery/serving.h"
 #include "catalogue/bind.h"
 #include "catalogue/outcomes.h"
+#include "face/platform.h"
 
 namespace sockproof {
 namespace {
@@ -96,7 +96,7 @@ SCENARIO(Bind, InUsePath, kLocal, bind::in_use_path, bind::in_use_harmless) {
 }
 
 SCENARIO(Bind, InUseAbstract, kLocal.Needs({SP_CAP_ABSTRACT_NAMES}), bind::in_use_abstract) {
-  std::string abstract = fmt::format("@sockproof.bind.{}", getpid());
+  std::string abstract = fmt::format("@sockproof.bind.{}", platform::ProcessId());
   abstract[0] = '\0';
   const Address name = Address::Unix(abstract);
   const Socket first = MustBindAs(net, name, 0, true);

@@ -1,6 +1,4 @@
 // After a listener was closed or shut down: new clients, its address, and the calls that waited on it.
-#include <unistd.h>
-
 #include <atomic>
 #include <filesystem>
 #include <map>
@@ -14,6 +12,7 @@
 #include "battery/serving.h"
 #include "catalogue/closing.h"
 #include "catalogue/outcomes.h"
+#include "face/platform.h"
 
 namespace sockproof {
 namespace {
@@ -23,7 +22,7 @@ constexpr int32_t kReadShutdowns[] = {SP_SHUT_RD, SP_SHUT_RDWR};
 // An abstract name that nobody else has.
 Address AbstractName() {
   static std::atomic<int> next{0};
-  std::string name = fmt::format("@sockproof.{}.{}", getpid(), next++);
+  std::string name = fmt::format("@sockproof.{}.{}", platform::ProcessId(), next++);
   name[0] = '\0';
   return Address::Unix(name);
 }

@@ -1,7 +1,5 @@
 // The battery: all scenarios in one program. The runner starts it once a scenario; docs/architecture.md says what passes between
 // the two.
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -16,7 +14,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#ifndef _WIN32
 #include "battery/fork_server.h"
+#endif
+#include "battery/last_words.h"
 #include "battery/records.h"
 #include "battery/registry.h"
 #include "battery/replay.h"
@@ -27,7 +28,15 @@
 #include "face/threads.h"
 #include "faulty/registry.h"
 
+#ifndef _WIN32
 extern "C" const struct sp_provider* sockproof_posix_provider(void);
+#endif
+#ifdef SOCKPROOF_WINSOCK
+extern "C" const struct sp_provider* sockproof_winsock_provider(void);
+#endif
+#ifdef SOCKPROOF_WSP
+extern "C" const struct sp_provider* sockproof_wsp_provider(void);
+#endif
 extern "C" const struct sp_provider* sockproof_reference_provider(void);
 
 #ifndef SOCKPROOF_BUILD_TYPE
@@ -99,6 +108,35 @@ constexpr bool kSanitized = __has_feature(address_sanitizer);
 constexpr bool kSanitized = false;
 #endif
 
+// Whether it can fork for each scenario.
+#ifdef _WIN32
+constexpr bool kServes = false;
+#else
+constexpr bool kServes = true;
+#endif
+
+#ifdef _WIN32
+constexpr const char* kProviders =
+    "PROVIDER[:ARG]: winsock, wsp:DLL for a service provider, reference[:PROFILE], lib:DLL, or faulty:FAULT:PROVIDER[:ARG]";
+#else
+constexpr const char* kProviders =
+    "PROVIDER[:ARG]: posix, reference[:PROFILE], lib:PATH for a shared library, or faulty:FAULT:PROVIDER[:ARG]";
+#endif
+
+// The providers that are part of the program.
+const std::vector<Host::Builtin> kBuiltin = {
+#ifndef _WIN32
+    {"posix", sockproof_posix_provider},
+    {"linux", sockproof_posix_provider},
+#endif
+#ifdef SOCKPROOF_WINSOCK
+    {"winsock", sockproof_winsock_provider},
+#endif
+#ifdef SOCKPROOF_WSP
+    {"wsp", sockproof_wsp_provider},
+#endif
+    {"reference", sockproof_reference_provider}};
+
 json Info() {
   json capabilities = json::array();
   Host& host = Host::Get();
@@ -113,7 +151,7 @@ json Info() {
   const std::string compiler = fmt::format("gcc {}", __VERSION__);
 #endif
   return {
-      {"serves", true},
+      {"serves", kServes},
       {"catalogue_digest", TheCatalogue().digest},
       {"build",
        {{"compiler", compiler}, {"type", SOCKPROOF_BUILD_TYPE}, {"flags", SOCKPROOF_BUILD_FLAGS}, {"sanitizers", sanitizers}}},
@@ -152,12 +190,15 @@ int Fail(const std::string& why) {
 
 int Main(int argc, char** argv) {
   CLI::App app{"Drives a socket implementation through the scenarios of sockproof, one after the other in this process."};
-  std::string provider = "posix", profile = "linux", list, replay, replay_scenario;
+  std::string provider = kBuiltin.front().name, profile = "linux", list, replay, replay_scenario;
   uint64_t seed = 0;
   bool info = false, agent = false, selftest = false;
-  int agent_in = -1, agent_out = -1, serve = -1;
-  app.add_option("--provider", provider,
-                 "PROVIDER[:ARG]: posix, reference[:PROFILE], lib:PATH for a shared library, or faulty:FAULT:PROVIDER[:ARG]");
+  int agent_in = -1, agent_out = -1;
+#ifndef _WIN32
+  int serve = -1;
+  app.add_option("--serve", serve, "internal: fork for each scenario that the runner asks for");
+#endif
+  app.add_option("--provider", provider, kProviders);
   app.add_option("--profile", profile, "the documents that it answers to");
   app.add_option("--list", list, "print 'scenarios', 'requirements' or 'faults' as JSON and leave");
   app.add_option("--seed", seed, "for what the provider draws by lot")->envname("SOCKPROOF_SEED");
@@ -168,7 +209,6 @@ int Main(int argc, char** argv) {
   app.add_flag("--agent", agent, "internal: serve another process of a scenario");
   app.add_option("--agent-in", agent_in, "internal");
   app.add_option("--agent-out", agent_out, "internal");
-  app.add_option("--serve", serve, "internal: fork for each scenario that the runner asks for");
   testing::InitGoogleTest(&argc, argv);
   try {
     app.parse(argc, argv);
@@ -193,8 +233,10 @@ int Main(int argc, char** argv) {
   }
   if (!list.empty()) return Fail("--list takes 'scenarios', 'requirements' or 'faults'");
 
+#ifndef _WIN32
   if (serve >= 0) oracle::Rule::Resolve();
   if (serve >= 0) testing::GTEST_FLAG(filter) = ServeScenarios(serve);
+#endif
   Recorder& recorder = Recorder::Get();
   recorder.UseProfile(number);
   Host& host = Host::Get();
@@ -202,9 +244,7 @@ int Main(int argc, char** argv) {
   InstallFatalHandlers();
   Trace::Get().Open(agent);
   std::string why;
-  const std::vector<Host::Builtin> builtin = {
-      {"posix", sockproof_posix_provider}, {"linux", sockproof_posix_provider}, {"reference", sockproof_reference_provider}};
-  if (!host.Open(provider, builtin, &why, PutFault, seed)) return Fail(why);
+  if (!host.Open(provider, kBuiltin, &why, PutFault, seed)) return Fail(why);
   if (agent) return ServeAgent(agent_in, agent_out);
   if (info) {
     // On a line of its own, whatever the provider has printed.

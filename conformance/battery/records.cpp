@@ -1,16 +1,6 @@
 #include "battery/records.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <mutex>
@@ -20,15 +10,15 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "battery/last_words.h"
 #include "catalogue/contract.h"
 #include "catalogue/outcomes.h"
 #include "face/agent.h"
 #include "face/flavor.h"
+#include "face/platform.h"
 #include "face/threads.h"
 #include "face/trace.h"
 #include "oracle/oracle.h"
-
-extern "C" __attribute__((weak)) void __gcov_dump();
 
 namespace sockproof {
 namespace {
@@ -37,7 +27,6 @@ using nlohmann::json;
 
 constexpr std::string_view kMark = "@sockproof ";
 constexpr std::size_t kTraceLines = 200;
-constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
 
 // What was seen, for people: a call with a thousand buffers is not. Its begin says which call it was, its end how it went; the
 // trace has all of it.
@@ -47,34 +36,25 @@ std::string Shortened(const std::string& text) {
   return text.substr(0, kBegin) + " ... " + text.substr(text.size() - kEnd);
 }
 
-int record_descriptor = STDOUT_FILENO;
-
-void WriteAll(const char* data, std::size_t size) {
-  while (size > 0) {
-    const ssize_t wrote = write(record_descriptor, data, size);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) return;  // nobody reads: there is nothing better to do with a record
-    data += wrote;
-    size -= static_cast<std::size_t>(wrote);
-  }
-}
-
 json List(const TextList& list) {
   json array = json::array();
   for (const char* item : list) array.push_back(item);
   return array;
 }
 
+// Without the folder, of which compilers write either slash.
+std::string_view FileName(std::string_view path) { return path.substr(path.find_last_of("/\\") + 1); }
+
 // What a provider hands over need not be UTF-8.
 std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+}  // namespace
 
 std::string TraceRecord() {
   const uint64_t written = Trace::Get().LinesWritten();
   const std::vector<std::string> lines = Trace::Get().Tail(kTraceLines);
   return Dump(json{{"record", "trace"}, {"lines", lines}, {"dropped", written - std::min<uint64_t>(written, lines.size())}});
 }
-
-}  // namespace
 
 struct Recorder::State {
   std::mutex mutex;  // held for each record, and never given back by who ends the process
@@ -89,7 +69,7 @@ struct Recorder::State {
   Level worst = Level::kObserved;
   uint64_t handles_before = 0;
   bool counts_handles = false;
-  pid_t process = 0;
+  int64_t process = 0;
 };
 
 Recorder& Recorder::Get() {
@@ -108,7 +88,7 @@ void Recorder::Write(const std::string& text) {
   line += kMark;
   line += text;
   line += '\n';
-  WriteAll(line.data(), line.size());
+  WriteRecordStream(line.data(), line.size());
 }
 
 void Recorder::WriteTrace() { Write(TraceRecord()); }
@@ -134,12 +114,11 @@ void Recorder::WriteEnd(std::string_view verdict, std::string_view level, const 
 
 void Recorder::Leave(int code) {
   // Threads may still be blocked in the provider: nothing is unwound, the process simply ends.
-  if (__gcov_dump != nullptr) __gcov_dump();
-  if (getpid() == state().process) {
+  if (platform::ProcessId() == state().process) {
     KillAgents();
     RemoveScratchDirectory();
   }
-  _exit(code);
+  EndProcess(code);
 }
 
 void Recorder::Begin(std::string scenario, std::vector<const Requirement*> declared) {
@@ -152,11 +131,11 @@ void Recorder::Begin(std::string scenario, std::vector<const Requirement*> decla
   now.broken_rules.clear();
   now.any_failed = now.any_judged = false;
   now.worst = Level::kObserved;
-  now.process = getpid();
+  now.process = platform::ProcessId();
   Host& host = Host::Get();
   now.counts_handles =
       host.counters.open_handles != nullptr && host.counters.open_handles(host.self(), &now.handles_before) == SP_OK;
-  Write(Dump(json{{"record", "begin"}, {"scenario", now.scenario}, {"pid", getpid()}}));
+  Write(Dump(json{{"record", "begin"}, {"scenario", now.scenario}, {"pid", platform::ProcessId()}}));
 }
 
 bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Where where) {
@@ -173,18 +152,16 @@ bool Recorder::Check(const Requirement& requirement, const Outcome& outcome, Whe
   now.any_judged = now.any_judged || can_fail;
   json native = nullptr;
   if (outcome.native() != 0) native = json{{"code", outcome.native()}};
-  Write(Dump(json{
-      {"record", "check"},
-      {"requirement", requirement.id},
-      {"outcome", outcome.name()},
-      {"native", native},
-      {"allowed", entry != nullptr ? List(entry->allow) : json::array()},
-      {"level", entry != nullptr ? LevelName(entry->level) : "OBSERVED"},
-      {"verdict", verdict},
-      {"citation", entry != nullptr ? List(entry->cite) : json::array()},
-      {"where", fmt::format("{}:{}", std::strrchr(where.file, '/') != nullptr ? std::strrchr(where.file, '/') + 1 : where.file,
-                            where.line)},
-      {"detail", Shortened(outcome.detail())}}));
+  Write(Dump(json{{"record", "check"},
+                  {"requirement", requirement.id},
+                  {"outcome", outcome.name()},
+                  {"native", native},
+                  {"allowed", entry != nullptr ? List(entry->allow) : json::array()},
+                  {"level", entry != nullptr ? LevelName(entry->level) : "OBSERVED"},
+                  {"verdict", verdict},
+                  {"citation", entry != nullptr ? List(entry->cite) : json::array()},
+                  {"where", fmt::format("{}:{}", FileName(where.file), where.line)},
+                  {"detail", Shortened(outcome.detail())}}));
   if (!can_fail || allowed) return true;
   now.any_failed = true;
   now.worst = std::max(now.worst, entry->level);
@@ -278,7 +255,7 @@ std::unique_lock<std::mutex> Recorder::LastWord() {
   std::unique_lock<std::mutex> lock(state().mutex);
   if (!state().ended) return lock;
   lock.unlock();
-  for (;;) pause();
+  platform::SleepForEver();
 }
 
 void Recorder::NotSupported(std::string_view capability, const std::string& detail) {
@@ -295,8 +272,7 @@ void Recorder::NotSupported(std::string_view capability, const std::string& deta
 
 void Recorder::StepFailed(Where where, const std::string& step, const Outcome& outcome) {
   const std::unique_lock<std::mutex> lock = LastWord();
-  const char* file = std::strrchr(where.file, '/');
-  const std::string place = fmt::format("{}:{}", file != nullptr ? file + 1 : where.file, where.line);
+  const std::string place = fmt::format("{}:{}", FileName(where.file), where.line);
   Write(Dump(
       json{{"record", "step"}, {"call", step}, {"outcome", outcome.name()}, {"detail", outcome.detail()}, {"where", place}}));
   HearOracle();
@@ -321,83 +297,6 @@ void Recorder::ContractBroken(std::string_view promise, const std::string& detai
       state().declared.push_back(broken);
   }
   Check(*broken, Outcome(outcome::violated, detail), Where{__FILE__, __LINE__});
-}
-
-namespace {
-
-// From here on everything must be fit for a signal handler: no allocation, no stdio.
-void WriteText(const char* text) { WriteAll(text, std::strlen(text)); }
-
-void WriteNumber(long number) {
-  char digits[24];
-  char* end = digits + sizeof digits;
-  char* at = end;
-  do {
-    *--at = static_cast<char>('0' + number % 10);
-    number /= 10;
-  } while (number > 0);
-  WriteAll(at, static_cast<std::size_t>(end - at));
-}
-
-void OnFatal(int number) {
-  static std::atomic<pid_t> dying{0};
-  static_assert(std::atomic<pid_t>::is_always_lock_free, "used in a signal handler");
-  const pid_t self = static_cast<pid_t>(syscall(SYS_gettid));
-  pid_t before = 0;
-  if (!dying.compare_exchange_strong(before, self) && before != self) {
-    // Another thread was first, and its stack is what is looked for: this one must not end the process under the debugger.
-    timespec left{10, 0};
-    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
-    }
-  }
-  if (before == 0) {
-    WriteText("\n@sockproof {\"record\":\"signal\",\"signal\":");
-    WriteNumber(number);
-    WriteText(",\"pid\":");
-    WriteNumber(getpid());
-    WriteText("}\n");
-    if (std::getenv("SOCKPROOF_RUNNER") != nullptr) {
-      // The runner takes the stacks now, and ends this process when it has them.
-      timespec left{5, 0};
-      while (nanosleep(&left, &left) != 0 && errno == EINTR) {
-      }
-    }
-  }
-  signal(number, SIG_DFL);
-  raise(number);
-}
-
-void OnTerminate(int) {
-  // Time is over. Where the ring does not outlive this process (a launcher without the host's files) the trace goes out here;
-  // this allocates, which a handler should not, but what could break is killed within the second anyhow.
-  if (!Trace::Get().OutlivesProcess()) {
-    const std::string text = "\n@sockproof " + TraceRecord() + "\n";
-    WriteAll(text.data(), text.size());
-  }
-  _exit(128 + SIGTERM);
-}
-
-}  // namespace
-
-void InstallFatalHandlers() {
-  // The implementation under test may close descriptor 1, or hand it out again: records have a descriptor of their own.
-  record_descriptor = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 700);
-  if (record_descriptor < 0) record_descriptor = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-  if (record_descriptor < 0) record_descriptor = STDOUT_FILENO;
-#ifdef PR_SET_PTRACER
-  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-#endif
-  static char stack[1 << 16];
-  stack_t alternate{};
-  alternate.ss_sp = stack;
-  alternate.ss_size = sizeof stack;
-  sigaltstack(&alternate, nullptr);
-  struct sigaction action {};
-  action.sa_handler = OnFatal;
-  action.sa_flags = SA_ONSTACK | SA_NODEFER;
-  for (const int number : kFatalSignals) sigaction(number, &action, nullptr);
-  action.sa_handler = OnTerminate;
-  sigaction(SIGTERM, &action, nullptr);
 }
 
 }  // namespace sockproof

@@ -48,7 +48,7 @@ class Recorder final : public Reporter {
   int profile_ = -1;
 };
 
-// Installs handlers for the signals of a crash and for SIGTERM (the runner's word that time is over).
-void InstallFatalHandlers();
+// The record that holds the last lines of the trace.
+std::string TraceRecord();
 
 }  // namespace sockproof

@@ -1,7 +1,5 @@
 #include "battery/replay.h"
 
-#include <unistd.h>
-
 #include <deque>
 #include <fstream>
 #include <iostream>
@@ -17,6 +15,7 @@
 #include "face/fixtures.h"
 #include "face/host.h"
 #include "face/names.h"
+#include "face/platform.h"
 #include "face/threads.h"
 #include "face/trace.h"
 #include "oracle/operation.h"
@@ -160,7 +159,7 @@ class Player {
     Address parsed;
     if (!Address::Parse(address, &parsed)) return address;
     if (parsed.family() == SP_UNIX && !parsed.path().empty() && parsed.path()[0] == '/') {
-      const Address fresh = Address::Unix(fmt::format("{}/r{}.{}", ScratchDirectory(), getpid(), places_.size()));
+      const Address fresh = Address::Unix(fmt::format("{}/r{}.{}", ScratchDirectory(), platform::ProcessId(), places_.size()));
       places_[address] = fresh.ToString();
       return fresh.ToString();
     }

@@ -1,13 +1,6 @@
 #include "face/agent.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <mutex>
 #include <set>
@@ -15,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "face/codec.h"
+#include "face/platform.h"
 #include "face/threads.h"
 #include "face/trace.h"
 
@@ -23,36 +17,31 @@ namespace {
 
 constexpr TextOptions kWholePayload{nullptr, std::size_t{1} << 20};
 
-bool WriteLine(int descriptor, std::string line) {
+using platform::Descriptor;
+
+bool WriteLine(Descriptor descriptor, std::string line) {
   line += '\n';
-  std::size_t done = 0;
-  while (done < line.size()) {
-    const ssize_t wrote = write(descriptor, line.data() + done, line.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) return false;
-    done += static_cast<std::size_t>(wrote);
-  }
-  return true;
+  return platform::WriteAll(descriptor, line.data(), line.size());
 }
 
 // This process's ends of the pipes to its agents. A copy of this process holds them too and must give them up: otherwise an
 // agent would not see the end of its input before all agents that began after it have ended.
 struct OwnEnds {
   std::mutex mutex;
-  std::set<int> ends;
+  std::set<Descriptor> ends;
 };
 OwnEnds& TheOwnEnds() {
   static OwnEnds* own = new OwnEnds;  // outlives every thread
   return *own;
 }
 
-void CloseOwnEnd(int* descriptor) {
-  if (*descriptor < 0) return;
+void CloseOwnEnd(Descriptor* descriptor) {
+  if (*descriptor == platform::kNoDescriptor) return;
   OwnEnds& own = TheOwnEnds();
   const std::lock_guard<std::mutex> lock(own.mutex);
   own.ends.erase(*descriptor);
-  close(*descriptor);
-  *descriptor = -1;
+  platform::Close(*descriptor);
+  *descriptor = platform::kNoDescriptor;
 }
 
 // The processes of the agents that run.
@@ -75,19 +64,11 @@ void HasEnded(int64_t process) {
   running.processes.erase(process);
 }
 
-// The pipes of the suite are its own: high numbers keep them out of the way of the handles under test.
-int MoveUp(int descriptor) {
-  const int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, 600);
-  if (moved < 0) return descriptor;
-  close(descriptor);
-  return moved;
-}
-
 }  // namespace
 
 struct Agent::Channel {
-  int to = -1;
-  int from = -1;
+  Descriptor to = platform::kNoDescriptor;
+  Descriptor from = platform::kNoDescriptor;
   std::string pending;
   std::timed_mutex mutex;  // held while a call is under way
 
@@ -104,16 +85,9 @@ struct Agent::Channel {
         pending.erase(0, end + 1);
         return Read::line;
       }
-      // Asked of the kernel itself: the poll of the C library may be what is being tested.
-      const int64_t left = std::max<int64_t>(until - HostNow(), 0);
-      const timespec span{static_cast<time_t>(left / 1'000'000'000), static_cast<long>(left % 1'000'000'000)};
-      pollfd readable{from, POLLIN, 0};
-      if (syscall(SYS_ppoll, &readable, 1, &span, nullptr, 0) == 0) return Read::late;
-      if (readable.revents == 0) continue;  // interrupted
       char buffer[65536];
-      const ssize_t got = read(from, buffer, sizeof buffer);
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return Read::end;
+      const int64_t got = platform::ReadSome(from, buffer, sizeof buffer, std::max<int64_t>(until - HostNow(), 0));
+      if (got <= 0) return got == platform::kLate ? Read::late : Read::end;
       pending.append(buffer, static_cast<std::size_t>(got));
     }
   }
@@ -124,21 +98,18 @@ std::unique_ptr<Agent> Agent::Exec(Where where) { return Start(true, where); }
 
 std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
   Host& host = Host::Get();
-  if (host.processes.fork == nullptr || host.processes.exec == nullptr || host.processes.wait == nullptr ||
-      host.processes.kill == nullptr) {
+  const bool can_start = exec ? host.processes.exec != nullptr : host.processes.fork != nullptr;
+  if (!can_start || host.processes.wait == nullptr || host.processes.kill == nullptr) {
     host.reporter().NotSupported("processes", "the provider cannot start another process");
-  }
-  int down[2], up[2];
-  if (pipe2(down, O_CLOEXEC) != 0 || pipe2(up, O_CLOEXEC) != 0) {
-    host.reporter().StepFailed(where, "a pipe to another process", Outcome(OutcomeName{"no_pipe"}));
   }
   std::unique_ptr<Agent> agent(new Agent);
   agent->channel_ = std::make_unique<Channel>();
-  agent->channel_->to = MoveUp(down[1]);
-  agent->channel_->from = MoveUp(up[0]);
   struct Ends {
-    int in, out;
-  } ends{MoveUp(down[0]), MoveUp(up[1])};
+    Descriptor in, out;
+  } ends{};
+  if (!platform::PipeToAgent(&agent->channel_->to, &ends.in) || !platform::PipeFromAgent(&agent->channel_->from, &ends.out)) {
+    host.reporter().StepFailed(where, "a pipe to another process", Outcome(OutcomeName{"no_pipe"}));
+  }
   std::unique_lock<std::mutex> own_ends(TheOwnEnds().mutex);  // no thread changes them while they are copied
   TheOwnEnds().ends.insert({agent->channel_->to, agent->channel_->from});
   const uint64_t operation = Trace::Get().Begin(exec ? "exec" : "fork");
@@ -147,14 +118,14 @@ std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
     const std::string in = fmt::format("--agent-in={}", ends.in), out = fmt::format("--agent-out={}", ends.out);
     const std::string provider = fmt::format("--provider={}", host.spec());
     const char* argv[] = {"sockproof-battery", "--agent", in.c_str(), out.c_str(), provider.c_str(), nullptr};
-    const int32_t keep[] = {ends.in, ends.out};
+    const int32_t keep[] = {static_cast<int32_t>(ends.in), static_cast<int32_t>(ends.out)};
     error = host.processes.exec(host.self(), argv, keep, 2, &agent->process_);
   } else {
     error = host.processes.fork(
         host.self(),
         [](void* context) -> int32_t {
           const Ends& mine = *static_cast<Ends*>(context);
-          for (const int end : TheOwnEnds().ends) close(end);
+          for (const Descriptor end : TheOwnEnds().ends) platform::Close(end);
           TheOwnEnds().ends.clear();
           TheRunning().processes.clear();  // those are not its own
           return ServeAgent(mine.in, mine.out);
@@ -163,8 +134,8 @@ std::unique_ptr<Agent> Agent::Start(bool exec, Where where) {
   }
   own_ends.unlock();
   Trace::Get().End(operation, fmt::format("{} process={}", ErrorName(error), agent->process_));
-  close(ends.in);
-  close(ends.out);
+  platform::Close(ends.in);
+  platform::Close(ends.out);
   host.Expect(error, "processes", exec ? "exec" : "fork", where);
   agent->running_ = true;
   HasBegun(agent->process_);
@@ -274,8 +245,7 @@ int ServeAgent(int in, int out) {
   for (;;) {
     const std::size_t end = pending.find('\n');
     if (end == std::string::npos) {
-      const ssize_t got = read(in, buffer, sizeof buffer);
-      if (got < 0 && errno == EINTR) continue;
+      const int64_t got = platform::ReadSome(in, buffer, sizeof buffer, -1);
       if (got <= 0) return 0;
       pending.append(buffer, static_cast<std::size_t>(got));
       continue;

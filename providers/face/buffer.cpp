@@ -1,58 +1,66 @@
 #include "face/buffer.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <array>
 #include <cstring>
-#include <new>
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "face/host.h"
+#include "face/platform.h"
 
 namespace sockproof {
 namespace {
 
-std::size_t PageSize() {
-  static const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return size;
-}
-
-// Mapping costs more than most calls do, so each thread keeps its last mapping for the next buffer of the same size.
-struct Spare {
-  uint8_t* base = nullptr;
-  std::size_t mapped = 0;
-  ~Spare() {
-    if (base != nullptr) munmap(base, mapped);
+// Mapping costs more than most calls do, so the last mappings are kept for the next buffers of the same size. Not one for each
+// thread: where thread-local storage is emulated (MinGW), its memory may be gone before its destructors run.
+class Spares {
+ public:
+  uint8_t* Take(std::size_t body) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (Spare& spare : spares_) {
+      if (spare.base != nullptr && spare.body == body) return std::exchange(spare.base, nullptr);
+    }
+    return nullptr;
   }
+  void Keep(uint8_t* base, std::size_t body) {
+    Spare old{base, body};
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      std::swap(spares_[next_++ % spares_.size()], old);
+    }
+    if (old.base != nullptr) platform::UnmapBeforeGuard(old.base, old.body);
+  }
+
+ private:
+  struct Spare {
+    uint8_t* base = nullptr;
+    std::size_t body = 0;
+  };
+  std::mutex mutex_;
+  std::array<Spare, 8> spares_;
+  std::size_t next_ = 0;
 };
-thread_local Spare spare;
+
+Spares& TheSpares() {
+  static Spares* spares = new Spares;  // outlives every thread
+  return *spares;
+}
 
 }  // namespace
 
 GuardedBuffer::GuardedBuffer(std::size_t size) : size_(size) {
-  const std::size_t page = PageSize();
-  const std::size_t body = std::max(page, (size + page - 1) / page * page);
-  mapped_ = body + page;
-  if (spare.base != nullptr && spare.mapped == mapped_) {
-    base_ = std::exchange(spare.base, nullptr);
-  } else {
-    void* memory = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    base_ = static_cast<uint8_t*>(memory);
-    mprotect(base_ + body, page, PROT_NONE);
-  }
-  data_ = base_ + body - size;
+  const std::size_t page = platform::PageSize();
+  mapped_ = std::max(page, (size + page - 1) / page * page);
+  base_ = TheSpares().Take(mapped_);
+  if (base_ == nullptr) base_ = platform::MapBeforeGuard(mapped_);
+  data_ = base_ + mapped_ - size;
   std::memset(data_, kPoison, size);
 }
 
-GuardedBuffer::~GuardedBuffer() {
-  if (spare.base != nullptr) munmap(spare.base, spare.mapped);
-  spare.base = base_;
-  spare.mapped = mapped_;
-}
+GuardedBuffer::~GuardedBuffer() { TheSpares().Keep(base_, mapped_); }
 
 bool GuardedBuffer::CheckUntouchedFrom(std::size_t used, std::string_view call) const {
   for (std::size_t i = used; i < size_; ++i) {

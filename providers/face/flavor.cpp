@@ -1,12 +1,12 @@
 #include "face/flavor.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 
 #include <fmt/format.h>
+
+#include "face/platform.h"
 
 namespace sockproof {
 
@@ -33,9 +33,9 @@ Scratch& TheScratch() {
   scratch_made = true;
   static Scratch scratch = [] {
     if (const char* given = std::getenv("SOCKPROOF_TMPDIR"); given != nullptr && *given != '\0') return Scratch{given, false};
-    // /tmp rather than TMPDIR: the name has to fit into sun_path.
-    std::string path = "/tmp/sp.XXXXXX";
-    return mkdtemp(path.data()) != nullptr ? Scratch{path, true} : Scratch{"/tmp", false};
+    Scratch own;
+    own.path = platform::MakeScratchDirectory(&own.ours);
+    return own;
   }();
   return scratch;
 }
@@ -52,7 +52,7 @@ void RemoveScratchDirectory() {
 
 std::string FreshPath() {
   static std::atomic<int> next{0};
-  return fmt::format("{}/s{}.{}", ScratchDirectory(), getpid(), next++);
+  return fmt::format("{}/s{}.{}", ScratchDirectory(), platform::ProcessId(), next++);
 }
 
 Socket Flavor::NewListening(uint32_t modes, Where where) const {

@@ -1,13 +1,12 @@
 #include "face/host.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include "face/names.h"
+#include "face/platform.h"
 #include "face/trace.h"
 
 namespace sockproof {
@@ -25,17 +24,8 @@ const sp_provider* Load(const std::string& path, std::string* why) {
     *why = "lib: needs a path, as in lib:./libmystack.so";
     return nullptr;
   }
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    *why = dlerror();
-    return nullptr;
-  }
-  void* symbol = dlsym(library, SP_PROVIDER_SYMBOL);
-  if (symbol == nullptr) {
-    *why = fmt::format("{} does not export {}()", path, SP_PROVIDER_SYMBOL);
-    return nullptr;
-  }
-  return reinterpret_cast<sp_provider_function>(symbol)();
+  void* symbol = platform::LoadSymbol(path, SP_PROVIDER_SYMBOL, why);
+  return symbol != nullptr ? reinterpret_cast<sp_provider_function>(symbol)() : nullptr;
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "face/time.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <thread>
@@ -9,25 +7,16 @@
 #include <fmt/format.h>
 
 #include "face/host.h"
+#include "face/platform.h"
 
 namespace sockproof {
 namespace {
 
 constexpr int64_t kBeat = 5'000'000;
 
-void SleepHost(int64_t nanoseconds) {
-  timespec span{static_cast<time_t>(nanoseconds / 1'000'000'000), static_cast<long>(nanoseconds % 1'000'000'000)};
-  while (nanosleep(&span, &span) != 0) {
-  }
-}
-
 }  // namespace
 
-int64_t HostNow() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
-}
+int64_t HostNow() { return platform::MonotonicNow(); }
 
 int64_t Now() { return Host::Get().Now(); }
 
@@ -56,7 +45,7 @@ class Stopwatch::Heart {
  private:
   void Beat() {
     while (!stop_) {
-      SleepHost(kBeat);
+      platform::Sleep(kBeat);
       const int64_t now = HostNow();
       late_ += now - last_.exchange(now) - kBeat;
     }
@@ -100,7 +89,7 @@ void LetQuietTimePass(Nanoseconds span) {
   for (int64_t left = span.count(); left > 0;) {
     const int64_t step = std::min(left, kBeat);
     const int64_t before = HostNow();
-    SleepHost(step);
+    platform::Sleep(step);
     // A step that took much longer than asked for was no time in which the other side could run either. A beat of
     // lateness is still none: short steps always take longer than asked for, and counting down by halves never ends.
     const int64_t took = HostNow() - before;

@@ -1,9 +1,5 @@
 #include "face/trace.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -12,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "face/host.h"
+#include "face/platform.h"
 #include "face/time.h"
 
 namespace sockproof {
@@ -43,22 +40,14 @@ Trace& Trace::Get() {
 
 void Trace::Open(bool join) {
   static_assert(sizeof(Header) <= kHeaderSize);
-  void* memory = MAP_FAILED;
+  void* memory = nullptr;
   if (const char* path = std::getenv("SOCKPROOF_TRACE_FILE"); path != nullptr && *path != '\0') {
-    const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file >= 0) {
-      if (ftruncate(file, static_cast<off_t>(kHeaderSize + kCapacity)) == 0) {
-        memory = mmap(nullptr, kHeaderSize + kCapacity, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-      }
-      close(file);
-    }
+    memory = platform::MapShared(path, kHeaderSize + kCapacity);
   }
-  shared_ = memory != MAP_FAILED;
+  shared_ = memory != nullptr;
   // Shared even without a file: the other processes of a scenario write into the same ring.
-  if (!shared_) {
-    memory = mmap(nullptr, kHeaderSize + kCapacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return;
-  }
+  if (!shared_) memory = platform::MapShared(nullptr, kHeaderSize + kCapacity);
+  if (memory == nullptr) return;
   bytes_ = static_cast<char*>(memory) + kHeaderSize;
   const Header* there = static_cast<const Header*>(memory);
   if (join && shared_ && std::memcmp(there->mark, "SPTRACE1", sizeof there->mark) == 0 && there->capacity == kCapacity) {
@@ -85,8 +74,8 @@ void Trace::Append(uint64_t operation, char mark, std::string_view text) {
   if (header_ == nullptr) return;
   // A virtual clock's own times: runs of one seed then have the same trace.
   const int64_t now = Host::Get().HasVirtualClock() ? Now() : HostNow() - header_->started_ns;
-  const std::string line = fmt::format("{:06} {:.6f} p{} t{} {} {}\n", operation, static_cast<double>(now) * 1e-9, getpid(),
-                                       ThreadIndex(), mark, text);
+  const std::string line = fmt::format("{:06} {:.6f} p{} t{} {} {}\n", operation, static_cast<double>(now) * 1e-9,
+                                       platform::ProcessId(), ThreadIndex(), mark, text);
   if (line.size() > kCapacity) return;
   // Reserve first, write then: threads and processes write side by side, each into its own place.
   header_->lines.fetch_add(1);

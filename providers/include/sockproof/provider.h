@@ -546,7 +546,7 @@ struct sp_process_group {
   uint32_t size;
   int32_t (*fork)(void* self, int32_t (*child)(void* context), void* context, int64_t* process);
   /* A fresh program image: argv of this very program. Handles without SP_CLOSE_ON_EXEC stay valid under the same value.
-   * keep[] are descriptors of the host (pipes of the suite) that must stay open. */
+   * keep[] are descriptors of the host (pipes of the suite) that must stay open; on Windows, handles to be inherited. */
   int32_t (*exec)(void* self, const char* const* argv, const int32_t* keep, uint32_t keep_count, int64_t* process);
   /* Wait for the end. exit_code: 0..255, or 256 + the signal's number. SP_EAGAIN at the limit. */
   int32_t (*wait)(void* self, int64_t process, int64_t timeout_ns, int32_t* exit_code);
