@@ -67,6 +67,16 @@ std::vector<std::string> battery_arguments(const RunFacts& facts, const std::fil
   return arguments;
 }
 
+std::size_t Workshop::next_job() {
+  std::size_t best = last_job;
+  for (std::size_t i = 1; i <= in_job.size(); ++i) {
+    const std::size_t job = (last_job + i) % in_job.size();
+    if (i == 1 || in_job[job] < in_job[best]) best = job;
+  }
+  ++in_job[best];
+  return last_job = best;
+}
+
 Attempt::Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsigned number)
     : workshop_(workshop),
       scenario_(scenario),
@@ -80,6 +90,8 @@ Attempt::Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsign
 
 std::vector<std::string> Attempt::arguments() const {
   std::vector<std::string> arguments = workshop_.facts.launcher;
+  arguments.insert(arguments.end(), workshop_.facts.emulator.begin(), workshop_.facts.emulator.end());
+  arguments = for_job(std::move(arguments), static_cast<unsigned>(job_));
   for (std::string& word : battery_arguments(workshop_.facts, workshop_.battery)) arguments.push_back(std::move(word));
   arguments.push_back("--gtest_filter=" + scenario_.name);
   return arguments;
@@ -87,6 +99,7 @@ std::vector<std::string> Attempt::arguments() const {
 
 void Attempt::start(Done done) {
   done_ = std::move(done);
+  job_ = workshop_.next_job();
   began_ = last_sample_ = last_tree_ = last_memory_ = steady_clock::now();
   ProcessOptions options;
   options.arguments = arguments();
@@ -219,7 +232,7 @@ void Attempt::finish() {
   // A record of a last signal that the runner itself sent says nothing about the scenario.
   output_.finish();
   evidence.records = output_.take_records();
-  if (evidence.limit != Limit::none) evidence.records.signal.reset();
+  if (evidence.limit != Limit::none) evidence.records.signal.reset(), evidence.records.exception.reset();
   if (process_) {
     outcome_.stragglers = workshop_.children.sweep(process_->pid());
     workshop_.guardian.ended(process_->pid());
@@ -235,11 +248,14 @@ void Attempt::finish() {
   } else if (!went_well) {
     outcome_.trace = read_trace_ring((directory_ / "trace").string(), kTraceLines, &outcome_.trace_dropped);
   }
-  const bool died = evidence.limit != Limit::none || evidence.records.signal || evidence.exit.signal != 0;
+  const auto& exception = evidence.records.exception;
+  const bool died = evidence.limit != Limit::none || evidence.records.signal || exception || evidence.exit.signal != 0;
+  if (exception && !exception->stack.empty()) outcome_.stacks = {{{exception->pid, "at the exception", exception->stack}}, ""};
   if (died && outcome_.stacks.stacks.empty() && outcome_.stacks.missing.empty())
     outcome_.stacks.missing = "it was gone before a debugger could attach";
   if (!died) outcome_.stacks = {};
   remove_directory();
+  --workshop_.in_job[job_];
   const Done done = std::move(done_);
   done_ = nullptr;
   process_.reset();

@@ -34,8 +34,13 @@ struct Workshop {
   std::vector<std::string> environment;
   unsigned memory_limit_mib = 0;
   unsigned output_limit_mib = 0;
+  std::vector<unsigned> in_job;  ///< how many are under way in each job's own surroundings, which `{job}` names
+  std::size_t last_job = 0;      ///< whose turn it was last
   ForkServer* server = nullptr;  ///< forks for each scenario; null: each is a program of its own
   Stalls stalls;
+
+  /// The job with the fewest under way, in turns; the caller takes it away from `in_job` at its end.
+  std::size_t next_job();
 };
 
 /// The battery's program and the arguments that are the same for every scenario.
@@ -81,6 +86,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   Workshop& workshop_;
   const Scenario& scenario_;
   Task task_;
+  std::size_t job_ = 0;
   std::filesystem::path directory_;
   BatteryOutput output_;
   Outcome outcome_;

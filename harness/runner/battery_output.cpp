@@ -203,6 +203,16 @@ void BatteryOutput::take_record(json record) {
     if (is_integer(record, "pid")) records_.signal_pid = record["pid"].get<int>();
     return;
   }
+  if (kind == "exception") {
+    if (!is_integer(record, "code") || record["code"] < 0 || record["code"] > 0xffffffff || !is_strings(record, "stack"))
+      return problem("an exception record without code or stack");
+    if (records_.exception) return;
+    records_.exception.emplace();
+    records_.exception->code = record["code"].get<std::uint32_t>();
+    records_.exception->stack = record["stack"].get<std::vector<std::string>>();
+    if (is_integer(record, "pid")) records_.exception->pid = record["pid"].get<int>();
+    return;
+  }
   if (!records_.begun) problem(fmt::format("a record before begin: {}", printable(kind)));
   if (records_.end) problem(fmt::format("a record after the end record: {}", printable(kind)));
   if (kind == "check") {

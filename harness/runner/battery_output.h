@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,6 +22,13 @@ struct BatteryRecords {
   std::optional<nlohmann::json> end;
   std::optional<int> signal;  ///< the process reported that it is about to die of this
   std::optional<int> signal_pid;
+  /// The same of a Windows program: an exception that nobody handles, of this code.
+  struct Exception {
+    std::uint32_t code = 0;
+    int pid = 0;
+    std::vector<std::string> stack;  ///< MODULE+0xOFFSET, innermost first
+  };
+  std::optional<Exception> exception;
   std::optional<nlohmann::json> trace;  ///< {lines, dropped}
   nlohmann::json oracle;                ///< {calls, judged, unknown, microseconds, fired}, or null
   std::vector<std::string> problems;

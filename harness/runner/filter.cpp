@@ -98,6 +98,13 @@ std::vector<std::string> split_command(std::string_view text) {
   return words;
 }
 
+std::vector<std::string> for_job(std::vector<std::string> words, unsigned job) {
+  constexpr std::string_view kJob = "{job}";
+  for (std::string& word : words)
+    for (std::size_t at = 0; (at = word.find(kJob, at)) != std::string::npos;) word.replace(at, kJob.size(), std::to_string(job));
+  return words;
+}
+
 std::string quote_word(std::string_view word) {
   const auto plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

@@ -23,6 +23,9 @@ class Filter {
 /// Throws Failure when a quote is left open.
 std::vector<std::string> split_command(std::string_view text);
 
+/// The words of a command with each `{job}` in them replaced by the number.
+std::vector<std::string> for_job(std::vector<std::string> words, unsigned job);
+
 /// Quotes one word so that a shell gives it back unchanged.
 std::string quote_word(std::string_view word);
 

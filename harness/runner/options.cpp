@@ -56,6 +56,8 @@ std::optional<Options> read_options(int argc, char** argv) {
   profile->needs(provider);
   auto* launcher_option =
       app.add_option("--launcher", launcher, "a command to put before each scenario's program (replaces the target's)");
+  app.add_option("--emulator", options.emulator,
+                 "a command that runs the battery, whatever it is asked; {job} becomes a number below that of the jobs");
   auto* filter_option = app.add_option("--filter", filter, "scenarios to run: GoogleTest syntax, 'A*:B.c/?-B.slow*'");
   auto* jobs_option =
       app.add_option("--jobs,-j", jobs, "processes that may use a core at once (default: the cores)")->check(CLI::Range(1, 4096));

@@ -28,9 +28,11 @@ unsigned usable_cores() {
 }
 
 // Asks the battery itself, without the launcher: what it has does not depend on where it will run.
-std::string ask_battery(const fs::path& battery, const Target& target, bool selftest, const std::string& question) {
-  std::vector<std::string> arguments{battery.string(), "--provider=" + target.provider, "--profile=" + target.profile, question};
-  if (selftest) arguments.push_back("--selftest");
+std::string ask_battery(const fs::path& battery, const RunFacts& facts, const std::string& question) {
+  std::vector<std::string> arguments = for_job(facts.emulator, 0);
+  arguments.insert(arguments.end(),
+                   {battery.string(), "--provider=" + facts.target.provider, "--profile=" + facts.target.profile, question});
+  if (facts.selftest) arguments.push_back("--selftest");
   const Captured answer = capture(arguments, child_environment({}), kListLimitMs);
   if (answer.timed_out) throw Failure(fmt::format("{} {} did not end", battery.string(), question));
   if (answer.exit.status != 0 || answer.exit.signal != 0) {
@@ -153,6 +155,12 @@ Plan make_plan(const Options& given) {
     if (!facts.launcher.empty() && find_program(facts.launcher.front()).empty())
       throw Failure(fmt::format("the launcher's program '{}' cannot be found", facts.launcher.front()));
   }
+  facts.emulator = split_command(options.emulator);
+  if (facts.target.for_windows && facts.emulator.empty())
+    throw Failure(
+        fmt::format("the battery of target '{}' is a Windows program: --emulator says what runs it", facts.target.name));
+  if (!facts.emulator.empty() && find_program(facts.emulator.front()).empty())
+    throw Failure(fmt::format("the emulator's program '{}' cannot be found", facts.emulator.front()));
   facts.fault = options.fault;
   if (!facts.fault.empty()) facts.target.provider = fmt::format("faulty:{}:{}", facts.fault, facts.target.provider);
   facts.filter = options.filter.value_or("*");
@@ -168,7 +176,7 @@ Plan make_plan(const Options& given) {
   facts.battery_path = plan.battery.string();
   facts.battery_digest = options.battery_digest.empty() ? sha256_of_file(plan.battery) : options.battery_digest;
 
-  const auto ask = [&](const char* question) { return ask_battery(plan.battery, facts.target, facts.selftest, question); };
+  const auto ask = [&](const char* question) { return ask_battery(plan.battery, facts, question); };
   const std::vector<Scenario> all = parse_scenarios(ask("--list=scenarios"));
   plan.scenarios = select(all, Filter(facts.filter), facts.shard);
   facts.scenarios = plan.scenarios.size();

@@ -19,6 +19,7 @@ namespace sockproof::runner {
 struct RunFacts {
   Target target;
   std::vector<std::string> launcher;
+  std::vector<std::string> emulator;
   bool launcher_replaced = false;  ///< by the command line; the target's own is another one, or none
   std::string fault;               ///< that was put into the target's provider; empty: none
   std::string filter = "*";

@@ -50,11 +50,11 @@ class Engine {
         tally_(tally),
         progress_(progress),
         stop_at_first_(options.stop_at_first),
-        temporary_(!plan.facts.launcher.empty()),
+        temporary_(!plan.facts.launcher.empty() || !plan.facts.emulator.empty()),
         mark_(fmt::format("SOCKPROOF_RUN={}.{:x}", ::getpid(), steady_clock::now().time_since_epoch().count())),
         guardian_(mark_, temporary_.path()),
         children_(context_),
-        stacks_(context_, children_, options.stacks),
+        stacks_(context_, children_, options.stacks && plan.facts.emulator.empty()),
         stop_signals_(context_, SIGINT, SIGTERM, SIGHUP),
         sampling_(context_),
         workshop_{context_,
@@ -68,6 +68,8 @@ class Engine {
                   {},
                   options.memory_limit_mib,
                   options.output_limit_mib,
+                  std::vector<unsigned>(plan.facts.jobs),
+                  0,
                   nullptr,
                   {}},
         scheduler_(started_at_once(plan.facts.jobs), options.max_processes.value_or(plan.facts.jobs * kWaitingForEachJob)) {
@@ -100,7 +102,7 @@ class Engine {
     const RunFacts& facts = plan_.facts;
     const bool preloaded = std::any_of(workshop_.environment.begin(), workshop_.environment.end(),
                                        [](const std::string& entry) { return entry.rfind("LD_", 0) == 0; });
-    if (facts.launcher.empty() && !preloaded && facts.info.value("serves", false)) {
+    if (facts.launcher.empty() && facts.emulator.empty() && !preloaded && facts.info.value("serves", false)) {
       std::vector<std::string> environment = workshop_.environment;
       environment.push_back("SOCKPROOF_TMPDIR=" + std::string(kRoomForDirectory, 'x'));  // each scenario writes its own here
       server_.emplace(context_, children_, battery_arguments(facts, plan_.battery), environment,

@@ -79,12 +79,14 @@ Target read_target(const std::filesystem::path& file) {
     throw Failure(fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()));
   }
   const Reader reader(file.string());
-  reader.only(table, {"name", "text", "provider", "profile", "launcher", "launcher_mode", "isolation", "env", "deviation"});
+  reader.only(table,
+              {"name", "text", "provider", "profile", "platform", "launcher", "launcher_mode", "isolation", "env", "deviation"});
   Target target;
   target.name = reader.text(table, "name", true);
   target.text = reader.text(table, "text", false);
   target.provider = reader.text(table, "provider", true);
   target.profile = reader.text(table, "profile", true);
+  target.for_windows = reader.one_of(table, "platform", {"posix", "windows"}) == "windows";
   target.launcher = reader.text(table, "launcher", false);
   target.launcher_each_scenario = reader.one_of(table, "launcher_mode", {"scenario", "run"}) == "scenario";
   target.isolation =

@@ -27,6 +27,7 @@ struct Target {
   std::string text;
   std::string provider;
   std::string profile;
+  bool for_windows = false;  ///< platform = "windows": the battery is a Windows program
   std::string launcher;
   bool launcher_each_scenario = true;  ///< launcher_mode = "scenario"; "run" puts it before the runner, not our business
   IsolationWish isolation = IsolationWish::automatic;

@@ -27,6 +27,47 @@ std::string signal_name(int number) {
   return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);
 }
 
+// As Windows' headers name the exceptions that programs die of.
+std::string exception_name(std::uint32_t code) {
+  const char* name = nullptr;
+  switch (code) {
+    case 0xC0000005:
+      name = "access violation";
+      break;
+    case 0xC0000006:
+      name = "in-page error";
+      break;
+    case 0xC000001D:
+      name = "illegal instruction";
+      break;
+    case 0xC0000094:
+      name = "integer division by zero";
+      break;
+    case 0xC0000374:
+      name = "heap corruption";
+      break;
+    case 0xC00000FD:
+      name = "stack overflow";
+      break;
+    case 0xC0000409:
+      name = "stack buffer overrun";
+      break;
+    case 0x40000015:
+      name = "abort";
+      break;
+    case 0x80000003:
+      name = "breakpoint";
+      break;
+    case 0xE06D7363:
+    case 0x20474343:
+      name = "C++ exception";
+      break;
+    default:
+      break;
+  }
+  return fmt::format("exception 0x{:08X}{}", code, name != nullptr ? fmt::format(" ({})", name) : "");
+}
+
 const Deviation* find_deviation(const std::vector<Deviation>& deviations, const Scenario& scenario, std::string_view requirement,
                                 std::string_view outcome) {
   for (const Deviation& deviation : deviations)
@@ -114,6 +155,8 @@ Judgement judge_death(const Scenario& scenario, const Evidence& evidence, const 
       result.reason = fmt::format("wrote more than {} MiB of output", evidence.limit_value);
     else if (evidence.records.signal)
       result.reason = fmt::format("died of {}", signal_name(*evidence.records.signal));
+    else if (evidence.records.exception)
+      result.reason = fmt::format("died of {}", exception_name(evidence.records.exception->code));
     else if (evidence.exit.signal != 0)
       result.reason = fmt::format("died of {}", signal_name(evidence.exit.signal));
     else
@@ -171,9 +214,10 @@ Judgement judge(const Scenario& scenario, const Evidence& evidence, const std::v
   };
 
   if (!evidence.not_started.empty()) return broken("could not be started: " + evidence.not_started);
-  if (evidence.limit != Limit::none || records.signal || evidence.exit.signal != 0 || !records.end) {
+  if (evidence.limit != Limit::none || records.signal || records.exception || evidence.exit.signal != 0 || !records.end) {
     // An exit with broken records says more by its records than by its status.
-    if (evidence.limit == Limit::none && !records.signal && evidence.exit.signal == 0 && !records.problems.empty())
+    if (evidence.limit == Limit::none && !records.signal && !records.exception && evidence.exit.signal == 0 &&
+        !records.problems.empty())
       return broken(records.problems.front());
     return with_checks(judge_death(scenario, evidence, deviations));
   }

@@ -7,13 +7,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sockproof import paths
+from sockproof import paths, wine
 
 STAMP = ".sockproof-built"  # as old as the start of the last build of RUN_TARGETS that went well
 RUN_TARGETS = ("sockproof-battery", "sockproof-runner")
+WINDOWS_PRESET = "mingw"
+WINDOWS_TARGETS = ("windows-programs",)  # the battery, and the service providers beside it
 
 
 class BuildError(Exception):
@@ -22,13 +24,20 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Build:
-    """The programs of one build folder."""
+    """The programs of one build folder. With `windows`, another build folder, the battery is the Windows program there, and
+    `emulator` is the command that runs it; `{job}` in it stands for the number of one of the jobs."""
 
     folder: Path
+    windows: Path | None = None
+    emulator: str = ""
 
     @property
     def battery(self) -> Path:
-        return self.folder / "sockproof-battery"
+        return self.windows / "sockproof-battery.exe" if self.windows is not None else self.folder / "sockproof-battery"
+
+    def for_job(self, job: int) -> "Build":
+        """The same, with all that it runs in the surroundings of one job."""
+        return replace(self, emulator=self.emulator.replace("{job}", str(job)))
 
     @property
     def runner(self) -> Path:
@@ -103,3 +112,20 @@ def ensure(preset: str = "release", targets: tuple[str, ...] = RUN_TARGETS) -> B
     except FileNotFoundError as missing:
         raise BuildError(f"{missing.filename} is not installed: ci/setup run installs it") from missing
     return build
+
+
+@contextmanager
+def prepared(for_windows: bool, preset: str = "release", jobs: int | None = None) -> Iterator[Build]:
+    """What a run needs, built, and whatever has to run beside it. Raises BuildError."""
+    if not for_windows:
+        yield ensure(preset)
+        return
+    if preset != "release":
+        raise BuildError(f"preset {preset} is for this machine's own programs; those for Windows have {WINDOWS_PRESET}")
+    built = ensure("release", ("sockproof-runner",))
+    windows = ensure(WINDOWS_PRESET, WINDOWS_TARGETS).folder
+    try:
+        with wine.running(jobs or len(os.sched_getaffinity(0))) as emulator:
+            yield replace(built, windows=windows, emulator=emulator)
+    except wine.WineMissing as missing:
+        raise BuildError(str(missing)) from missing

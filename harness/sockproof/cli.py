@@ -6,6 +6,8 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -69,6 +71,16 @@ def stop(text: str, code: int = runner.HARNESS_FAILED) -> NoReturn:
 def _build(preset: str = "release") -> build.Build:
     try:
         return build.ensure(preset)
+    except (build.BuildError, OSError) as failed:
+        stop(f"the build failed\n{failed}")
+
+
+@contextmanager
+def _prepared(target: Optional[targets.Target], preset: str = "release", jobs: Optional[int] = None) -> Iterator[build.Build]:
+    """The programs for a target, and what has to run beside them."""
+    try:
+        with build.prepared(target is not None and target.for_windows, preset, jobs) as built:
+            yield built
     except (build.BuildError, OSError) as failed:
         stop(f"the build failed\n{failed}")
 
@@ -143,7 +155,6 @@ def run(
         stop("--resume finishes a run where it is; --output has no say in it")
     if resume is not None and not (resume / "results.jsonl").is_file():
         stop(f"nothing to resume: {resume / 'results.jsonl'} does not exist")
-    built = _build(preset.value)
     options = runner.Options(filter=filter, jobs=jobs, repeat=repeat, seed=seed, resume=resume, launcher=launcher,
                              isolation=isolation.value if isolation else None, timeout_scale=timeout_scale, strict=strict,
                              fault=fault, stop_at_first=stop_at_first)
@@ -152,7 +163,8 @@ def run(
         folder = output
         if output is not None and each is not None and len(chosen) > 1:
             folder = output / _plain(each.name)
-        codes.append(_run_one(built, each, options, folder, format, several=len(chosen) > 1))
+        with _prepared(each, preset.value, jobs) as built:
+            codes.append(_run_one(built, each, options, folder, format, several=len(chosen) > 1))
         if codes[-1] == runner.HARNESS_FAILED:
             break
     # What is worst is said: the harness failed, something unexpected; nothing ran only if that is so everywhere.
@@ -294,13 +306,15 @@ def mutants(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for ru
     Exit code: 0 when every fault that applies is killed by a scenario that declares what it breaks, 1 otherwise, 3 if none
     applies."""
     chosen = _targets(target, profile)
-    built = _build()
     folder = output or paths.results_dir(f"mutants-{_plain(target)}-{datetime.now():%Y%m%d-%H%M%S}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         stop(f"cannot write results: {reason}")
-    rows = [row for each in chosen for row in _kill(built, each, fault or [], jobs, full, folder, format)]
+    rows: list[teeth.Row] = []
+    for each in chosen:
+        with _prepared(each, jobs=jobs) as built:
+            rows += _kill(built, each, fault or [], jobs, full, folder, format)
     if not rows:
         stop(f"no fault {'of these ' if fault else ''}applies to {target}; see ./sockproof list faults", runner.NOTHING_RAN)
     raise typer.Exit(runner.AS_EXPECTED if all(row.verdict in ("killed", "not_supported") for row in rows) else runner.UNEXPECTED)
@@ -335,8 +349,10 @@ def _kill(built: build.Build, target: targets.Target, wanted: list[str], jobs: O
 def bench(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run"),
           repeat: int = typer.Option(500, "--repeat", min=1, help="How often the cheapest scenario is run")) -> None:
     """Measures how close a run comes to the least time that it could take, and what one scenario costs at --jobs 2."""
+    chosen = _target(target)
     try:
-        times = benchmark.measure(_build(), _target(target), repeat)
+        with _prepared(chosen, jobs=benchmark.JOBS) as built:
+            times = benchmark.measure(built, chosen, repeat)
     except benchmark.BenchFailed as failed:
         stop(str(failed))
     print(f"{times.scenarios} scenarios: {times.wall / 1000:.2f} s; longest {times.longest / 1000:.2f} s, processor time "

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sockproof import wine
+
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
@@ -156,6 +158,13 @@ def _program(name: str, *arguments: str) -> Callable[[], str]:
     return probe
 
 
+def _wine() -> str:
+    try:
+        return wine.version()
+    except wine.WineMissing as missing:
+        raise OSError(errno.ENOENT, str(missing)) from missing
+
+
 def _pytest() -> str:
     import pytest
     import xdist  # type: ignore[import]
@@ -189,7 +198,8 @@ PROBES: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("root", _other_user, "scenarios that need a privilege are not_supported, unless a user namespace gives it"),
     ("descriptors", _descriptors, f"scenarios that want up to {NEEDED_DESCRIPTORS} open sockets are not_supported"),
     ("pytest", _pytest, "no `pytest harness --target linux`; ci/setup test installs it"),
-    ("Wine", _program("wine", "--version"), "no target that needs Windows' sockets; target linux does not"),
+    ("Wine", _wine, "no target that needs Windows' sockets, as winsock; target linux does not"),
+    ("cross-building for Windows", _program("x86_64-w64-mingw32-g++-posix", "--version"), "as without Wine"),
     ("gVisor", _program("runsc", "--version"), "no run under the launcher `runsc do`; target linux does not need it"),
 )
 

@@ -4,6 +4,7 @@ A fault is killed by a scenario that declares a requirement which the fault brea
 provider. Anything else that fails is told, and kills nothing."""
 
 import hashlib
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -111,8 +112,10 @@ def matrix(build: Build, target: Target, chosen: list[Fault], jobs: int | None, 
     digest = hashlib.sha256(build.battery.read_bytes()).hexdigest()
     lock = threading.Lock()
 
+    places = itertools.count()
+
     def one(fault: Fault) -> Row:
-        row = _try(build, target, fault, scenarios, full, digest)
+        row = _try(build.for_job(next(places) % (jobs or len(os.sched_getaffinity(0)))), target, fault, scenarios, full, digest)
         with lock:
             done(row)
         return row

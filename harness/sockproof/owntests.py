@@ -130,6 +130,15 @@ def _build(preset: str, targets: tuple[str, ...]) -> Callable[[], str]:
     return step
 
 
+def _strict(preset: str, targets: tuple[str, ...], *settings: str) -> Callable[[], str]:
+    """A build in which a warning is an error."""
+    def step() -> str:
+        folder = paths.build_dir(preset)
+        say(["cmake", "--preset", preset, "-B", str(folder), "-DCMAKE_COMPILE_WARNING_AS_ERROR=ON", *settings], "$^")
+        return _build(preset, targets)()
+    return step
+
+
 def _ctest(preset: str) -> Callable[[], str]:
     return lambda: say(["ctest", "--test-dir", str(paths.build_dir(preset)), "--output-on-failure", "--no-tests=error",
                         "-j", str(CORES)], r"tests passed|tests failed|No tests")
@@ -160,6 +169,9 @@ STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("flake8 and mypy", _python),
     ("build release", _build("release", build.RUN_TARGETS)),
     ("build debug (ASan, UBSan)", _build("debug", ())),
+    ("build for Windows", _strict("mingw", ())),
+    # What differs from 64 bits shows in the adapters, and in any few of the scenarios.
+    ("build for Windows, 32 bits", _strict("mingw-x86", (), "-DSOCKPROOF_AREAS=condition;session;spi")),
     ("ctest", _ctest("debug")),
     ("pytest", _pytest),
     ("battery on linux", _battery("linux")),

@@ -2,6 +2,7 @@
 library is imported here, so that any pytest of Python 3.11 can load it."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any, Optional, Union
@@ -43,12 +44,15 @@ def _target(config: pytest.Config) -> Optional[targets.Target]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Builds. The workers of xdist come here too, and find it done."""
-    if _target(config) is None:
+    target = _target(config)
+    if target is None:
         return
+    beside = ExitStack()
     try:
-        config.stash[BUILT] = build.ensure()
+        config.stash[BUILT] = beside.enter_context(build.prepared(target.for_windows, jobs=1))
     except build.BuildError as failed:
         raise pytest.UsageError(f"the build failed\n{failed}") from failed
+    config.add_cleanup(beside.close)
 
 
 def pytest_report_header(config: pytest.Config) -> Optional[str]:

@@ -66,6 +66,8 @@ class Run:
                 target += ["--isolation", self.target.isolation]
             if self.target.launcher_mode == "run":  # once, around the whole run: the runner does not see it
                 around = shlex.split(self.target.launcher)
+        if self.build.emulator:
+            target += ["--emulator", self.build.emulator]
         return [*around, str(self.build.runner), "--battery", str(self.build.battery), *target, *self.options.arguments(),
                 "--stream" if self.options.output or self.options.resume else "--stream-only"]
 
@@ -105,7 +107,8 @@ class Run:
 
 def listing(build: Build, what: str, provider: str, profile: str) -> list[Json]:
     """The battery's own list of `what`: scenarios or requirements. Raises subprocess.CalledProcessError."""
-    done = subprocess.run([str(build.battery), f"--provider={provider}", f"--profile={profile}", f"--list={what}"],
+    emulator = shlex.split(build.for_job(0).emulator)
+    done = subprocess.run([*emulator, str(build.battery), f"--provider={provider}", f"--profile={profile}", f"--list={what}"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
     entries: list[Json] = json.loads(done.stdout)
     return entries

@@ -10,7 +10,8 @@ from sockproof import paths
 
 DEFAULT_TARGET = "linux"
 DEFAULT_PROFILE = "linux"
-PROVIDERS = ("posix", "lib", "reference")  # those that need no file: PROVIDER or PROVIDER:ARG
+PROVIDERS = ("posix", "lib", "reference", "winsock", "wsp")  # those that need no file: PROVIDER or PROVIDER:ARG
+WINDOWS_PROFILES = {"winsock": "winsock", "wsp": "winsock-spi"}  # of providers that there are on Windows alone
 REFERENCE_PROFILES = ("posix", "linux", "winsock", "winsock-spi")
 
 
@@ -28,6 +29,7 @@ class Target:
     text: str = ""
     launcher: str = ""
     launcher_mode: str = "scenario"
+    for_windows: bool = False  # the battery is a Windows program
     isolation: str | None = None  # what the runner is told unless the user says otherwise
     file: Path | None = None
     deviations: list[dict[str, Any]] = field(default_factory=list)
@@ -51,6 +53,7 @@ def load(file: Path) -> Target:
         provider=table.get("provider", ""),
         profile=table.get("profile", ""),
         text=table.get("text", ""),
+        for_windows=table.get("platform") == "windows",
         launcher=table.get("launcher", ""),
         launcher_mode=table.get("launcher_mode", "scenario"),
         file=file.resolve(),
@@ -72,14 +75,18 @@ def resolve(text: str, profile: str | None = None) -> Target:
         return load(Path(text))
     provider, colon, argument = text.partition(":")
     if provider in PROVIDERS and (argument or not colon):
-        if provider == "lib" and not argument:
-            raise UnknownTarget("lib wants a library: lib:./libmystack.so")
+        if provider in ("lib", "wsp") and not argument:
+            raise UnknownTarget(f"{provider} wants a library: {'lib:./libmystack.so' if provider == 'lib' else 'wsp:mystack.dll'}")
+        if provider in WINDOWS_PROFILES or argument.lower().endswith(".dll"):
+            # The sockets live in the servers of Wine, each in a network of its own.
+            own: str = WINDOWS_PROFILES.get(provider, "winsock")
+            return Target(name=text, provider=text, profile=profile or own, for_windows=True, isolation="none")
         if provider == "reference":
             return _reference(argument or profile or DEFAULT_PROFILE)
         return Target(name=text, provider=text, profile=profile or DEFAULT_PROFILE)
     names = ", ".join(target.name for target in known())
     raise UnknownTarget(f"no target '{text}'. Targets: {names}. Also: a target's file.toml, or a provider: posix, lib:FILE.so, "
-                        "reference, reference:PROFILE")
+                        "reference, reference:PROFILE, wsp:FILE.dll, lib:FILE.dll")
 
 
 def _reference(argument: str) -> Target:

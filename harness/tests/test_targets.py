@@ -30,7 +30,15 @@ def test_a_provider_needs_no_file(text: str) -> None:
     assert targets.resolve(text).profile == "linux"
 
 
-@pytest.mark.parametrize("text", ["nope", "../linux", "lib", "lib:", "nope:x", "", "missing.toml"])
+@pytest.mark.parametrize("text, profile", [
+    ("winsock", "winsock"), ("winsock:port", "winsock"), ("wsp:./my.dll", "winsock-spi"), ("lib:C:\\my.DLL", "winsock")])
+def test_sockets_of_windows_are_run_as_a_windows_program(text: str, profile: str) -> None:
+    target = targets.resolve(text)
+    assert (target.for_windows, target.profile, target.isolation or "none") == (True, profile, "none")
+    assert targets.resolve("linux").for_windows is targets.resolve("lib:./my.so").for_windows is False
+
+
+@pytest.mark.parametrize("text", ["nope", "../linux", "lib", "lib:", "wsp", "wsp:", "nope:x", "", "missing.toml"])
 def test_anything_else_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(targets.UnknownTarget) as unknown:
         targets.resolve(text)

@@ -81,6 +81,23 @@ TEST(BatteryOutput, KeepsTheFirstSignal) {
   EXPECT_EQ(records.signal_pid, 12);
 }
 
+TEST(BatteryOutput, KeepsTheFirstException) {
+  const BatteryRecords records =
+      read(begin() +
+           "@sockproof {\"record\":\"exception\",\"code\":3221225477,\"pid\":32,\"stack\":[\"battery.exe+0x12\"]}\r\n"
+           "@sockproof {\"record\":\"exception\",\"code\":5,\"stack\":[]}\n");
+  ASSERT_TRUE(records.exception);
+  EXPECT_EQ(records.exception->code, 0xC0000005U);
+  EXPECT_EQ(records.exception->pid, 32);
+  EXPECT_EQ(records.exception->stack, std::vector<std::string>{"battery.exe+0x12"});
+  EXPECT_TRUE(records.problems.empty());
+}
+
+TEST(BatteryOutput, RefusesAnExceptionWithoutAStack) {
+  EXPECT_EQ(read(begin() + "@sockproof {\"record\":\"exception\",\"code\":5}\n").problems.size(), 1U);
+  EXPECT_EQ(read(begin() + "@sockproof {\"record\":\"exception\",\"code\":-1,\"stack\":[]}\n").problems.size(), 1U);
+}
+
 TEST(BatteryOutput, BoundsItsTail) {
   BatteryOutput output(kName);
   const std::string line = std::string(99, 'x') + "\n";

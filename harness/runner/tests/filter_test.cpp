@@ -46,6 +46,11 @@ TEST(SplitCommand, UndoesQuoteWord) {
     EXPECT_EQ(split_command(quote_word(word)), std::vector<std::string>{word});
 }
 
+TEST(ForJob, WritesTheNumberWhereverItIsNamed) {
+  EXPECT_EQ(for_job({"env", "A={job}/x{job}", "wine"}, 12), (std::vector<std::string>{"env", "A=12/x12", "wine"}));
+  EXPECT_TRUE(for_job({}, 0).empty());
+}
+
 TEST(Select, DealsTheFilteredScenariosOverTheShards) {
   std::vector<Scenario> all(7);
   for (std::size_t i = 0; i < all.size(); ++i) all[i].name = (i == 3 ? "Other.S" : "Suite.S") + std::to_string(i) + "/inet";

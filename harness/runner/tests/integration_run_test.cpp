@@ -151,6 +151,36 @@ TEST_F(Run, PutsTheLauncherBeforeEachScenario) {
   EXPECT_EQ(run({"--launcher", "'open"}).code, 2);
 }
 
+TEST_F(Run, PutsTheEmulatorBeforeWhateverItAsksTheBattery) {
+  const std::filesystem::path asked = directory_ / "asked";
+  // Says what it was called for, and in which job's surroundings.
+  const std::string emulator = "bash -c 'echo \"$1 ${@: -1}\" >> " + asked.string() + "; shift; exec \"$@\"' emulator job{job}";
+  const RunResult result = run_recorded({"--filter", "Good.*:Env.*", "--jobs", "3", "--emulator", emulator});
+  EXPECT_EQ(result.code, 0) << result.err;
+  std::ifstream lines(asked);
+  std::set<std::string> jobs;
+  std::size_t questions = 0, scenarios = 0;
+  for (std::string job, last; lines >> job >> last;) {
+    jobs.insert(job);
+    if (last.rfind("--gtest_filter=", 0) == 0)
+      ++scenarios;
+    else
+      ++questions;
+  }
+  EXPECT_EQ(questions, 3U);
+  EXPECT_EQ(scenarios, records("scenario").size());
+  EXPECT_EQ(jobs, (std::set<std::string>{"job0", "job1", "job2"}));
+  EXPECT_EQ(run({"--filter", "Env.*", "--emulator", "no-such-program-anywhere"}).code, 2);
+}
+
+TEST_F(Run, RunsNoWindowsProgramWithoutAnEmulator) {
+  std::ofstream(directory_ / "w.toml") << "name = \"w\"\nprovider = \"fake\"\nprofile = \"linux\"\nplatform = \"windows\"\n";
+  target_given_ = true;
+  const RunResult result = run({"--target", (directory_ / "w.toml").string()});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.err.find("--emulator"), std::string::npos) << result.err;
+}
+
 class RunOfATarget : public RunnerTest {
  protected:
   std::string write_target(const std::string& more) {

@@ -48,16 +48,18 @@ const std::string kDeviation =
     "outcome = \"too_many\"\nreason = \"r\"\nevidence = \"e\"\n";
 
 TEST_F(TargetFile, ReadsEveryKey) {
-  const Target target = read(kHead +
-                             "text = \"a text\"\nlauncher = \"env A=b\"\nlauncher_mode = \"run\"\nisolation = \"none\"\n"
-                             "[env]\nLD_PRELOAD = \"x.so\"\n" +
-                             kDeviation);
+  const Target target =
+      read(kHead +
+           "text = \"a text\"\nlauncher = \"env A=b\"\nlauncher_mode = \"run\"\nisolation = \"none\"\nplatform = \"windows\"\n"
+           "[env]\nLD_PRELOAD = \"x.so\"\n" +
+           kDeviation);
   EXPECT_EQ(target.name, "t");
   EXPECT_EQ(target.text, "a text");
   EXPECT_EQ(target.provider, "posix");
   EXPECT_EQ(target.profile, "linux");
   EXPECT_EQ(target.launcher, "env A=b");
   EXPECT_FALSE(target.launcher_each_scenario);
+  EXPECT_TRUE(target.for_windows);
   EXPECT_EQ(target.isolation, IsolationWish::none);
   EXPECT_EQ(target.environment.at("LD_PRELOAD"), "x.so");
   ASSERT_EQ(target.deviations.size(), 1U);
@@ -69,6 +71,8 @@ TEST_F(TargetFile, SaysWhereItIsWrong) {
   EXPECT_EQ(refusal([&] { read("name = \"t\"\nprofile = \"linux\"\n"); }), "t.toml:1: 'provider' is missing");
   EXPECT_EQ(refusal([&] { read(kHead + "launcher_mode = \"often\"\n"); }),
             "t.toml:4: 'launcher_mode' is 'often', but must be one of: scenario, run");
+  EXPECT_EQ(refusal([&] { read(kHead + "platform = \"beos\"\n"); }),
+            "t.toml:4: 'platform' is 'beos', but must be one of: posix, windows");
   EXPECT_EQ(refusal([&] { read(kHead + "launcher = 3\n"); }), "t.toml:4: 'launcher' must be a string");
   EXPECT_EQ(refusal([&] { read(kHead + "env = \"A=b\"\n"); }), "t.toml:4: 'env' must be a table of strings");
   EXPECT_EQ(refusal([&] { read(kHead + "[env]\nA = 1\n"); }), "t.toml:5: 'env.A' must be a string");

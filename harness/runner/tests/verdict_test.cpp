@@ -201,6 +201,17 @@ TEST(Judge, TrustsNoRecordsThatContradictEachOther) {
   EXPECT_EQ(judge_one(not_started).reason, "could not be started: no such program");
 }
 
+TEST(Judge, CallsAnUnhandledExceptionACrash) {
+  Evidence evidence = passing();
+  evidence.records.end.reset();
+  evidence.records.exception = {0xC0000005, 32, {"battery.exe+0x12"}};
+  evidence.exit.status = 5;
+  const Judgement judgement = judge_one(evidence);
+  EXPECT_EQ(judgement.verdict, Verdict::crashed);
+  EXPECT_TRUE(judgement.unexpected);
+  EXPECT_EQ(judgement.reason, "died of exception 0xC0000005 (access violation)");
+}
+
 TEST(Judge, NamesTheMissingCapability) {
   Evidence evidence = ended("not_supported", {});
   evidence.records.missing.push_back({{"capability", "signals"}, {"detail", "there are none"}});
