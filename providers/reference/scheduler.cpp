@@ -1,5 +1,9 @@
 #include "reference/scheduler.h"
 
+#ifdef __MINGW32__
+#include <pthread.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,18 +20,44 @@ int64_t MachineNow() {
 
 }  // namespace
 
-thread_local Scheduler::Membership Scheduler::membership_;
-
 Scheduler::Membership::~Membership() {
   const std::shared_ptr<Scheduler*> alive = scheduler.lock();
   if (alive != nullptr && thread != nullptr) (*alive)->Detach();
 }
 
+#ifdef __MINGW32__
+
+// There thread-local storage is emulated, and its memory may be gone when its destructors run at the end of a thread.
+Scheduler::Membership& Scheduler::Mine() {
+  static pthread_key_t key;
+  static const int made = pthread_key_create(&key, [](void* mine) {
+    pthread_setspecific(key, mine);  // what is called now still asks for it
+    delete static_cast<Membership*>(mine);
+    pthread_setspecific(key, nullptr);
+  });
+  static_cast<void>(made);
+  auto* mine = static_cast<Membership*>(pthread_getspecific(key));
+  if (mine == nullptr) {
+    mine = new Membership;
+    pthread_setspecific(key, mine);
+  }
+  return *mine;
+}
+
+#else
+
+Scheduler::Membership& Scheduler::Mine() {
+  thread_local Membership mine;
+  return mine;
+}
+
+#endif
+
 Scheduler::~Scheduler() { UseRealTime(false); }
 
 Scheduler::Thread* Scheduler::Self() const {
-  const std::shared_ptr<Scheduler*> mine = membership_.scheduler.lock();
-  return mine != nullptr && *mine == this ? membership_.thread : nullptr;
+  const std::shared_ptr<Scheduler*> mine = Mine().scheduler.lock();
+  return mine != nullptr && *mine == this ? Mine().thread : nullptr;
 }
 
 bool Scheduler::Attached() const { return Self() != nullptr; }
@@ -46,8 +76,8 @@ void Scheduler::Attach(std::string name) {
   Thread* self = thread.get();
   const bool first = threads_.empty();
   threads_.emplace(self->id, std::move(thread));
-  membership_.scheduler = alive_;
-  membership_.thread = self;
+  Mine().scheduler = alive_;
+  Mine().thread = self;
   if (first || baton_free_) {
     baton_free_ = false;
     self->has_baton = true;
@@ -61,7 +91,7 @@ void Scheduler::Detach() {
   Thread* self = Self();
   if (self == nullptr) return;
   Lock lock(mutex_);
-  membership_.thread = nullptr;
+  Mine().thread = nullptr;
   threads_.erase(self->id);
   if (real_ || !threads_.empty() || expected_ > 0) PassOn(&lock);
 }

@@ -96,7 +96,7 @@ class Scheduler {
     Thread* thread = nullptr;
     ~Membership();
   };
-  static thread_local Membership membership_;
+  static Membership& Mine();
   using Lock = std::unique_lock<std::recursive_mutex>;
 
   Thread* Self() const;  // null for a thread that is not attached
