@@ -218,6 +218,7 @@ int Replay(const std::string& file, const std::string& scenario, int profile) {
   const std::string why = player.Play(reading);
   const std::vector<std::string> seen = Trace::Get().Tail(SIZE_MAX);
   for (const std::string& line : seen) std::cout << line << '\n';
+  std::cout.flush();
   if (!why.empty()) {
     std::cerr << "replay: " << why << '\n';
     return 2;
@@ -232,6 +233,7 @@ int Replay(const std::string& file, const std::string& scenario, int profile) {
   }
   std::cout << fmt::format("\n{} calls, {} judged, {} on sockets of which nothing is known; {} violations\n", judgement.calls,
                            judgement.judged, judgement.unknown, judgement.violations.size());
+  std::cout.flush();
   return judgement.violations.empty() ? 0 : 1;
 }
 

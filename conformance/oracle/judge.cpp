@@ -199,11 +199,15 @@ std::string_view Court::InProgress() const {
 void Court::Begin(Operation& call) {
   if (call.subject != kNobody) {
     Socket& socket = At(call.subject);
+    // An attempt that is held is under way for as long as its first request has no successor.
+    if (socket.phases == kConnecting && call.begin_ns > socket.held_until) socket.phases = kConnecting | kConnected | kFailed;
     ++socket.under_way;
     if (call.changes) ++socket.changing;
     if (Consumes(call)) {
       call.alone = socket.consuming++ == 0;
       call.was_ready = call.alone && socket.ready < now;
+      call.was_error = call.alone && socket.error_seen < now;
+      socket.error_seen = kNever;
       socket.consumed = now;
       socket.ready = kNever;
     }
@@ -251,6 +255,7 @@ void Court::End(const Operation& call) {
     Forget(call.subject);
     return;
   }
+  JudgeArguments(*this, call);
   switch (call.op) {
     case SP_OP_SOCKET:
       EndSocket(*this, call);
@@ -313,6 +318,16 @@ void Court::OnRemark(const Remark& remark) {
   const std::string_view text = remark.text;
   const auto begins = [&](std::string_view with) { return text.substr(0, with.size()) == with; };
   if (begins("silence ") || begins("no more silence") || begins("black hole")) model.impaired = true;
+  if (begins("silence ")) {
+    const Id id = model.Find(remark.process, ReadHandle(text.substr(8)).value);
+    if (id != kNobody) At(id).silenced = true;
+  }
+  if (begins("no more silence")) {
+    for (Socket& socket : model.sockets) {
+      socket.silenced = false;
+      if (socket.phases == kConnecting) socket.phases = kConnecting | kConnected | kFailed;
+    }
+  }
   if (begins("limit") || begins("knob")) model.limited = true;
   if (begins("knob")) model.impaired = true;
 }

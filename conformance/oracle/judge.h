@@ -72,6 +72,7 @@ class Court {
 
 // What each call does: begins (may take effect) and ends (has taken effect, and is judged). One pair a room.
 bool ConcernsHandle(Court& court, const Operation& call);  // true: the handle was wrong, and that has been judged
+void JudgeArguments(Court& court, const Operation& call);
 void EndSocket(Court& court, const Operation& call);
 void EndSocketpair(Court& court, const Operation& call);
 void EndDuplicate(Court& court, const Operation& call);

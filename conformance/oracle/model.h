@@ -106,9 +106,12 @@ struct Socket {
   Setting<int64_t> receive_limit, send_limit;  // ns, 0: none
   std::map<int32_t, Setting<int64_t>> options;
   Setting<std::pair<int32_t, int32_t>> linger;
-  bool sharing = false;  // an option lets its address be shared
-  bool odd = false;      // an option changes how connections come about or are seen
-  bool silenced = false;
+  bool sharing = false;    // an option lets its address be shared
+  bool odd = false;        // an option changes how connections come about or are seen
+  bool silenced = false;   // nothing reaches it
+  int64_t held_until = 0;  // until when an attempt is known not to have come to an end
+  bool told = false;       // a call has reported how the connection ended
+  Fact aborted;            // closed in a way that resets the connection
 
   // Listener.
   int64_t least_backlog = 0;
@@ -133,7 +136,8 @@ struct Socket {
 
   // Readiness that was seen and cannot have gone meanwhile.
   Moment ready = kNever;
-  Moment consumed = 0;  // when the last call that may take it away began
+  Moment error_seen = kNever;  // the same: an error was reported
+  Moment consumed = 0;         // when the last call that may take it away began
   int consuming = 0;
 };
 
@@ -144,6 +148,8 @@ struct Watcher {
     uint32_t events = 0;
     uint32_t flags = 0;
     uint64_t cookie = 0;
+    int64_t handle = 0;     // the one that it was added by
+    bool reported = false;  // of a one-shot entry
   };
   std::vector<Entry> entries;
   Moment changed = 0;

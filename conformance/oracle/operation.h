@@ -71,6 +71,7 @@ struct Operation {
   // The model's own: which socket it began on (handles are given anew), and whether it counts as changing what that is.
   int32_t subject = -1;
   bool changes = false;
+  bool was_error = false;  // the same of an error
   bool was_ready = false;  // it had been reported ready, and nobody had taken anything since
   bool alone = true;       // no other call that takes something from the socket was under way when it began
 

@@ -18,6 +18,9 @@ const Rule kBlocks("accept.blocks", "accept on a blocking listener does not retu
 const Rule kTakes("accept.takes_waiting", "accept on a non-blocking listener returns a connection that is waiting.",
                   "accept.nonblocking_takes_waiting");
 const Rule kEarly("accept.time_out", "SO_RCVTIMEO does not end an accept before its time.", "accept.timeout_duration");
+const Rule kEnds("accept.time_out_error", "An accept that SO_RCVTIMEO ends fails with EAGAIN.", "accept.timeout_ends_accept");
+const Rule kEmpty("accept.empty", "accept on a non-blocking listener without a connection fails with EAGAIN.",
+                  "accept.nonblocking_empty");
 const Rule kNotListening("accept.not_listening", "accept on a socket that does not listen fails.", "accept.not_listening");
 const Rule kClient("accept.client", "accept on a connected client socket fails.", "accept.client_socket");
 const Rule kChild("accept.child", "accept on an accepted socket fails.", "accept.child_does_not_listen");
@@ -219,6 +222,8 @@ void NothingAccepted(Court& court, const Operation& call, Socket& listener) {
   if (Is(call, SP_EAGAIN)) {
     const auto nonblocking = listener.nonblocking.For(call);
     const auto limit = listener.receive_limit.For(call);
+    if (nonblocking == true) court.Fired(kEmpty);
+    if (nonblocking == false && limit && *limit > 0) court.Fired(kEnds);
     if (nonblocking == false && limit == 0) {
       court.Holds(kBlocks, call, false, "the listener is blocking, and has no time-out");
     } else if (nonblocking == false && limit && *limit > 0) {
@@ -227,6 +232,20 @@ void NothingAccepted(Court& court, const Operation& call, Socket& listener) {
                !ClientGone(court, listener)) {
       court.Allows(kTakes, call, NameOf(call), "the listener was reported ready, and nobody has accepted since");
     }
+    return;
+  }
+  const auto nonblocking = listener.nonblocking.For(call);
+  const auto limit = listener.receive_limit.For(call);
+  // What interrupts, or is scarce, has nothing to do with the queue.
+  const bool other_cause = Is(call, SP_EINTR) || Is(call, SP_EMFILE) || Is(call, SP_ENFILE) || Is(call, SP_ENOBUFS) ||
+                           Is(call, SP_ENOMEM) || Is(call, SP_EACCES) || Is(call, SP_EPERM);
+  if (!other_cause && nonblocking == true && listener.queue.empty() && KnowsItsVisitors(court, listener)) {
+    court.Allows(kEmpty, call, NameOf(call));
+    return;
+  }
+  if (!other_cause && nonblocking == false && limit && *limit > 0 && call.elapsed_ns() + kTick >= *limit &&
+      !ClientGone(court, listener)) {
+    court.Allows(kEnds, call, NameOf(call));
     return;
   }
   if (Is(call, SP_ECONNABORTED) || Is(call, SP_ECONNRESET)) {
@@ -254,6 +273,7 @@ void EndAccept(Court& court, const Operation& call) {
     if (call.ok()) return plain ? Accepted(court, call, *socket) : (court.Forget(call.subject), EndAccept(court, call));
     // A condition function, or a wrong argument, may have cost a connection.
     if (!plain) return court.Forget(call.subject);
+    if ((ModesByName(call.arguments.Get("modes")).value_or(0) & SP_MODE_UNKNOWN_BIT) != 0) return;
     return NothingAccepted(court, call, *socket);
   }
   if (!plain || call.arguments.Has("modes")) return;

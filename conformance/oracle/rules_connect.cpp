@@ -178,6 +178,12 @@ void EndConnect(Court& court, const Operation& call) {
     }
     if (nonblocking == true && !local && !court.Allows(kCall, call, seen)) return;
     socket->phases = kConnecting | kConnected | kFailed;
+    // The listener hears nothing, and the request is sent again after a second at the earliest.
+    if (socket->listener != kNobody && !local && court.At(socket->listener).silenced && nonblocking == true &&
+        !court.model.limited) {
+      socket->phases = kConnecting;
+      socket->held_until = call.begin_ns + 500000000;
+    }
     socket->told_connected = false;
     socket->peer_name = to.address;
     return;

@@ -39,6 +39,15 @@ const Rule kRecvListener("data.recv_listener", "Receiving on a listener fails, a
 const Rule kRecvListenerLocal("data.recv_listener_local", "Receiving on a local listener fails, and does not wait.",
                               "listen.receive_unix");
 
+const Rule kShutReads("data.recv_shut", "After SHUT_RD a receive with nothing queued does not wait.", "shutdown.rd_receive");
+const Rule kResetTold("data.reset_told", "The end of a connection by an abort is not reported as an orderly one.",
+                      "close.reset_told");
+const Rule kRecvPending("data.recv_pending", "A receive before the connection is established fails.", "progress.recv_pending");
+const Rule kSendPending("data.send_pending", "A send before the connection is established fails, and takes nothing.",
+                        "progress.send_pending");
+const Rule kRecvEnds("data.recv_time_out_error", "A receive that SO_RCVTIMEO ends fails with EAGAIN.",
+                     "message.recv_timeout_error");
+
 constexpr int64_t kTick = 20000000;
 constexpr uint64_t kMostCompared = 4096;
 
@@ -183,6 +192,7 @@ void SendFailed(Court& court, const Operation& call, Socket& socket, uint32_t fl
     }
     return;
   }
+  socket.told = true;
   if (!Is(call, SP_EPIPE) && !Is(call, SP_ECONNRESET) && !Is(call, SP_ENOTCONN) && !Is(call, SP_ESHUTDOWN) &&
       !Is(call, SP_ECONNABORTED) && !Is(call, SP_ECONNREFUSED)) {
     return;
@@ -194,9 +204,22 @@ void SendFailed(Court& court, const Operation& call, Socket& socket, uint32_t fl
 }
 
 void RecvFailed(Court& court, const Operation& call, Socket& socket, uint32_t flags) {
+  if (socket.read_shut.Certain(call) && Is(call, SP_EAGAIN) && IsStream(socket)) {
+    court.Allows(kShutReads, call, NameOf(call));
+    return;
+  }
+  if (Is(call, SP_ETIMEDOUT) && socket.nonblocking.For(call) == false && socket.receive_limit.For(call).value_or(0) > 0 &&
+      court.Alone(socket) && !court.ResetPossible(socket)) {
+    court.Allows(kRecvEnds, call, NameOf(call));
+    return;
+  }
+  if (Is(call, SP_ECONNRESET) && court.PeerOf(socket) != nullptr && court.PeerOf(socket)->aborted.Possible())
+    court.Fired(kResetTold);
+  if (!Is(call, SP_EAGAIN) && !Is(call, SP_EINTR)) socket.told = true;
   if (Is(call, SP_EAGAIN)) {
     const auto nonblocking = socket.nonblocking.For(call);
     const auto limit = socket.receive_limit.For(call);
+    if (nonblocking == false && limit.value_or(0) > 0) court.Fired(kRecvEnds);
     const bool waits = (flags & SP_MSG_DONTWAIT) == 0 && nonblocking == false;
     if (waits && limit == 0) {
       court.Holds(kRecvWaits, call, false, "the socket is blocking, and has no time-out for receiving");
@@ -261,6 +284,14 @@ void EndOfStream(Court& court, const Operation& call, Socket& socket, uint64_t r
     return;
   }
   const Socket* peer = court.PeerOf(socket);
+  if (socket.read_shut.Certain(call)) court.Fired(kShutReads);
+  const bool untold = court.Alone(socket) && !socket.told && !socket.read_shut.Possible() && !socket.broken.Possible() &&
+                      !socket.odd && !socket.shared && !court.model.impaired;
+  if (untold && peer != nullptr && !peer->unknown && peer->aborted.Possible() && !peer->write_shut.Possible() &&
+      !socket.write_shut.Possible()) {
+    court.Allows(kResetTold, call, "end_of_stream", "the peer had told the connection to end by a reset");
+    return;
+  }
   if (peer == nullptr || peer->unknown || court.ResetPossible(socket) || socket.read_shut.Possible()) return;
   if (!socket.jumbled && socket.reading == 0 && !peer->out.urgent) {
     if (!court.Holds(kBeforeEnd, call, socket.read >= peer->out.taken,
@@ -321,6 +352,10 @@ void EndSend(Court& court, const Operation& call) {
   }
   if (socket->phases == kListening && !socket->odd) {
     court.Allows(kSendListener, call, seen);
+    return;
+  }
+  if (socket->phases == kConnecting && bytes.length > 0 && court.Alone(*socket)) {
+    court.Allows(kSendPending, call, seen);
     return;
   }
   if (socket->phases != kConnected) {
@@ -385,6 +420,10 @@ void EndRecv(Court& court, const Operation& call) {
   }
   if (socket->phases == kListening && !socket->odd && room > 0 && !socket->read_shut.Possible()) {
     if (!local || IsStream(*socket)) court.Allows(local ? kRecvListenerLocal : kRecvListener, call, NameOf(call));
+    return;
+  }
+  if (socket->phases == kConnecting && room > 0 && court.Alone(*socket)) {
+    court.Allows(kRecvPending, call, call.ok() ? "end_of_stream" : NameOf(call));
     return;
   }
   if (socket->phases != kConnected) {

@@ -91,6 +91,16 @@ void BeginClose(Court& court, const Operation& call) {
   Unready(court, socket);
   if (socket.handles > 1 && !socket.shared) return;
   socket.closed.Begin(court.now);
+  const bool internet = socket.family == SP_INET || socket.family == SP_INET6;
+  const bool aborts = socket.linger.For(call) == std::pair(1, 0) && internet;
+  // Data that was seen to have arrived, and that nobody has taken.
+  const Socket* peer = court.PeerOf(socket);
+  const bool unread = call.was_ready && peer != nullptr && !peer->unknown && peer->out.taken > socket.read && !peer->out.urgent &&
+                      peer->out.under_way == 0 && !peer->write_shut.Possible() && !peer->closed.Possible() &&
+                      !peer->reset.Possible() && !peer->broken.Possible();
+  if (!socket.unknown && !socket.shared && call.ok() && call.alone && socket.phases == kConnected && (aborts || unread)) {
+    socket.aborted.Begin(court.now);
+  }
   if (socket.linger.value != std::pair(0, 0) || socket.linger.under_way > 0) socket.reset.Begin(court.now);
   if ((socket.phases & kListening) != 0) {
     for (const Attempt& attempt : socket.queue) court.At(attempt.client).broken.Begin(court.now);

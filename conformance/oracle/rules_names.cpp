@@ -29,6 +29,9 @@ const Rule kAcceptedPeer("name.accepted_peer", "The peer name of an accepted soc
 const Rule kAgree("name.ends_agree", "What one end calls its own address, the other calls its peer's.", "connect.names_agree");
 const Rule kNoPeer("name.no_peer", "getpeername of a socket that is not connected fails.", "options.peer_name_unconnected");
 const Rule kListenerNoPeer("name.listener_no_peer", "A listener has no peer.", "listen.peer_name");
+const Rule kPendingNoPeer("name.pending_no_peer", "A socket has no peer before its connection is established.",
+                          "progress.peer_name_pending");
+const Rule kBindPending("bind.pending", "bind on a socket whose connection is under way fails.", "progress.bind_pending");
 const Rule kFailedNoPeer("name.failed_no_peer", "A socket whose attempt to connect has failed has no peer.", "refused.peer_name");
 
 bool Internet(const Address& address) { return address.family() == SP_INET || address.family() == SP_INET6; }
@@ -84,6 +87,7 @@ void PeerName(Court& court, const Operation& call, Socket& socket, const std::op
   if (!call.ok()) {
     if (Is(call, SP_ENOTCONN) && socket.phases == kFresh && socket.attempt_begin == 0) court.Allows(kNoPeer, call, "ENOTCONN");
     if (Is(call, SP_ENOTCONN) && socket.phases == kListening) court.Allows(kListenerNoPeer, call, "ENOTCONN");
+    if (Is(call, SP_ENOTCONN) && socket.phases == kConnecting) court.Allows(kPendingNoPeer, call, "ENOTCONN");
     if (Is(call, SP_ENOTCONN) && socket.phases == kFailed) court.Allows(kFailedNoPeer, call, "ENOTCONN");
     if (!Is(call, SP_ENOTCONN) || socket.phases != kConnected) return;
     const bool may_be_gone = court.EndPossible(socket) || socket.write_shut.Possible() || socket.error_possible;
@@ -96,6 +100,10 @@ void PeerName(Court& court, const Operation& call, Socket& socket, const std::op
   }
   if (socket.phases == kListening) {
     court.Allows(kListenerNoPeer, call, "ok");
+    return;
+  }
+  if (socket.phases == kConnecting) {
+    court.Allows(kPendingNoPeer, call, "ok");
     return;
   }
   if (socket.phases == kFailed) {
@@ -143,6 +151,8 @@ void EndBind(Court& court, const Operation& call) {
       if (!court.Allows(kBindListener, call, NameOf(call))) return;
     } else if (socket->phases == kConnected && internet && !socket->pair && !court.EndPossible(*socket)) {
       if (!court.Allows(kBindConnected, call, NameOf(call))) return;
+    } else if (socket->phases == kConnecting && internet) {
+      if (!court.Allows(kBindPending, call, NameOf(call))) return;
     } else if (socket->phases == kFresh && socket->bound) {
       if (!court.Allows(kBindTwice, call, NameOf(call))) return;
     } else if (socket->phases == kFresh && Taken(court, call, *socket, to.address)) {

@@ -15,6 +15,15 @@ const Rule kNoError("error.none", "A socket that nothing has gone wrong with has
 const Rule kTaken("error.taken", "Reading SO_ERROR takes the pending error away.", "close.error_cleared");
 const Rule kTakenRefusal("error.refusal_taken", "Reading SO_ERROR takes the error of a failed attempt away.",
                          "refused.error_clears");
+const Rule kPendingNone("error.pending_none", "Nothing is wrong with a socket while its connection is under way.",
+                        "progress.no_error_pending");
+const Rule kErrorThere("error.there", "An error that poll has reported, and that nobody has taken, is what SO_ERROR tells.", "",
+                       "POSIX.1-2001 getsockopt() DESCRIPTION SO_ERROR; POSIX.1-2001 poll() DESCRIPTION POLLERR");
+const Rule kChildNot("option.child_not_listening", "An accepted socket is not in the listening state.",
+                     "accept.child_not_marked_listening");
+const Rule kListenerValue("option.accepting_value", "SO_ACCEPTCONN of a listener is 1.", "accept.acceptconn_value");
+const Rule kListenerShut("option.accepting_shut", "SO_ACCEPTCONN of a listener that was shut down for reading is 0.",
+                         "accept.acceptconn_after_shutdown");
 const Rule kType("option.type", "SO_TYPE is the type that the socket was made with.", "options.type");
 const Rule kDomain("option.domain", "SO_DOMAIN is the family that the socket was made with.", "options.domain");
 const Rule kBoolean("option.boolean", "A Boolean option reads as it was set.", "options.booleans_stick");
@@ -92,6 +101,10 @@ void PendingError(Court& court, const Operation& call, Socket& socket) {
   } else if (quiet && sound && socket.phases == kConnected) {
     if (!court.Allows(kNoError, call, name)) return;
   }
+  if (socket.phases == kConnecting && court.Alone(socket) && !court.Allows(kPendingNone, call, name)) return;
+  if (call.was_error && Court::TakesAlone(socket, call) && !socket.shared && !socket.out.urgent) {
+    if (!court.Holds(kErrorThere, call, error != 0, "none")) return;
+  }
   Setting<int64_t>& taken = socket.options[SP_SO_ERROR];
   if (taken.value && *taken.value != 0 && Court::TakesAlone(socket, call) && taken.set < call.begin) {
     // Since the last reading nothing was done with the socket that could have brought another one.
@@ -101,6 +114,7 @@ void PendingError(Court& court, const Operation& call, Socket& socket) {
   }
   taken.Set(error, call.end);
   if (error != 0) {
+    socket.told = true;
     if (socket.phases == kConnected) socket.broken.End(call.end);
     if ((socket.phases & kConnecting) != 0) {
       socket.phases = kFailed;
@@ -213,8 +227,16 @@ void EndGetOption(Court& court, const Operation& call) {
     case SP_SO_DOMAIN:
       return reads(kDomain, socket->family);
     case SP_SO_ACCEPTCONN:
-      if (!Court::Stable(*socket, call) || socket->read_shut.Possible() || socket->odd) return;
+      if (!Court::Stable(*socket, call) || socket->odd) return;
+      if (socket->read_shut.Possible()) {
+        const bool internet = socket->family == SP_INET || socket->family == SP_INET6;
+        if (socket->phases == kListening && internet && socket->read_shut.Certain(call))
+          court.Allows(kListenerShut, call, number);
+        return;
+      }
+      if (socket->phases == kConnected && socket->accepted) court.Allows(kChildNot, call, number);
       if (socket->phases == kListening) {
+        if (seen != 0 && !court.Allows(kListenerValue, call, number)) return;
         court.Holds(kAcceptListener, call, seen != 0, number);
       } else if (socket->phases == kFresh && ConnectionMode(*socket)) {
         court.Allows(kAcceptFresh, call, number);

@@ -23,6 +23,17 @@ const Rule kTimeOut("ready.time_out", "A call does not end before its time with 
 const Rule kWakes("ready.data_wakes", "A call that waits for data ends when some arrives.", "notify.data_wakes");
 const Rule kListenerWakes("ready.listener_wakes", "A call that waits for a listener ends when a connection arrives.",
                           "notify.listener_wakes");
+const Rule kPending("ready.connecting", "A socket whose connect is under way is not reported as ready.",
+                    "notify.connecting_not_ready");
+const Rule kErrorTaken("ready.error_taken", "Once the pending error was taken, no error is reported.", "notify.error_taken");
+const Rule kOneShot("ready.one_shot", "A one-shot descriptor that was reported is not reported again.",
+                    "notify.one_shot_disabled");
+const Rule kAddTwice("ready.add_twice", "Adding a descriptor that is in the set already fails.", "notify.epoll_add_twice");
+const Rule kNotThere("ready.not_there", "Changing or removing a descriptor that is not in the set fails.",
+                     "notify.epoll_not_there");
+const Rule kCount("ready.count", "A wait returns for how many descriptors it has something to report.", "",
+                  "POSIX.1-2001 poll() RETURN VALUE");
+const Rule kNoResult("ready.time_out_result", "A call whose time is over returns 0.", "notify.time_out_result");
 const Rule kEndReady("ready.end", "A socket whose peer has ended its stream is readable.", "notify.end_readable");
 
 constexpr int64_t kTick = 2000000;
@@ -132,6 +143,19 @@ void Reported(Court& court, const Operation& call, const Watcher& watcher, const
     if (socket.phases == kConnected && peer != nullptr)
       court.Allows(peer->out.taken > socket.read ? kWakes : kEndReady, call, "ready");
   }
+  if (socket.phases == kConnecting && court.Alone(socket) && (events & (SP_IN | SP_OUT)) != 0) {
+    if (!Blames(court, kPending, call, entry.socket, "ready", EventNames(events))) return;
+  }
+  if (!SelectLike(watcher) && (events & (SP_HUP | SP_ERR)) != 0 && socket.consuming == 0 && socket.consumed < call.begin) {
+    const auto taken = socket.options.find(SP_SO_ERROR);
+    const bool just_taken = taken != socket.options.end() && taken->second.value.value_or(0) != 0 &&
+                            taken->second.set > socket.consumed && taken->second.set < call.begin;
+    if (just_taken && (socket.phases == kConnected || socket.phases == kFailed)) {
+      if (!Blames(court, kErrorTaken, call, entry.socket, (events & SP_ERR) != 0 ? "ready" : "not_ready", EventNames(events)))
+        return;
+    }
+    if ((events & SP_ERR) != 0 && LevelOnly(watcher, entry)) socket.error_seen = call.end;
+  }
   // It was readable before, and nobody took anything: it still is.
   if (readable && socket.ready < call.begin) {
     Blames(court, socket.phases == kListening ? kListenerStays : kDataLeft, call, entry.socket,
@@ -147,6 +171,7 @@ void Reported(Court& court, const Operation& call, const Watcher& watcher, const
 // Asked for and not reported.
 void PassedOver(Court& court, const Operation& call, const Watcher& watcher, const Watcher::Entry& entry) {
   Socket& socket = court.At(entry.socket);
+  if (socket.phases == kConnecting && !socket.unknown) court.Fired(kPending);
   if ((entry.events & (SP_IN | SP_RDNORM)) == 0 || !LevelOnly(watcher, entry) || socket.unknown || socket.odd || socket.shared ||
       !ConnectionMode(socket) || !Court::Stable(socket, call) || socket.consuming > 0 || socket.consumed >= call.begin) {
     return;
@@ -215,14 +240,32 @@ void EndWatch(Court& court, const Operation& call) {
   if (sets) {
     --watcher->changing;
     watcher->changed = call.end;
+    if (Is(call, SP_EEXIST)) court.Fired(kAddTwice);
+    if (Is(call, SP_ENOENT)) court.Fired(kNotThere);
     if (!call.ok()) return;
+    const bool epoll = watcher->mechanism == SP_EPOLL;
+    const auto there = std::find_if(watcher->entries.begin(), watcher->entries.end(), [&](const Watcher::Entry& of) {
+      return of.handle == call.handle.value && of.socket == call.subject;
+    });
+    const bool alone = epoll && watcher->changing == 0 && !watcher->unknown && call.subject != kNobody &&
+                       call.handle.kind == SP_HANDLE_SOCKET && !court.At(call.subject).shared;
+    if (call.op == SP_OP_WATCH_ADD && alone && there != watcher->entries.end()) {
+      court.Allows(kAddTwice, call, "ok");
+      watcher->unknown = true;
+      return;
+    }
+    if (call.op != SP_OP_WATCH_ADD && alone && there == watcher->entries.end()) {
+      court.Allows(kNotThere, call, "ok");
+      watcher->unknown = true;
+      return;
+    }
     if (call.op != SP_OP_WATCH_ADD || call.subject == kNobody) {
       watcher->unknown = true;
       return;
     }
     watcher->entries.push_back({call.subject, EventsByName(call.arguments.Get("events")).value_or(0),
                                 static_cast<uint32_t>(call.arguments.Number("flags", 0)),
-                                static_cast<uint64_t>(call.arguments.Number("cookie", 0))});
+                                static_cast<uint64_t>(call.arguments.Number("cookie", 0)), call.handle.value, false});
     // A socket with an event object is non-blocking, and stays so.
     if (watcher->mechanism == SP_EVENT_OBJECT || watcher->mechanism == SP_WINDOW_MESSAGE) {
       court.At(call.subject).nonblocking.Set(std::nullopt, call.end);
@@ -236,6 +279,12 @@ void EndWatch(Court& court, const Operation& call) {
   }
   const int64_t timeout = call.arguments.Number("timeout_ns", -1);
   const std::vector<Event> events = Events(call);
+  if (events.empty()) {
+    court.Allows(kNoResult, call, fmt::format("={}", call.value));
+  } else if (watcher->mechanism == SP_POLL || watcher->mechanism == SP_PPOLL) {
+    court.Holds(kCount, call, call.value == static_cast<int64_t>(events.size()),
+                fmt::format("{} and not {}", call.value, events.size()));
+  }
   if (events.empty() && timeout > 0 && !call.arguments.Has("timeout_kind") && !watcher->entries.empty()) {
     // The clock of the trace starts before the call's own does, so what it measures is never too short.
     court.Allows(kTimeOut, call, call.elapsed_ns() + kTick < timeout ? "early" : "on_time");
@@ -254,6 +303,12 @@ void EndWatch(Court& court, const Operation& call) {
       if (event.cookie != entry.cookie) continue;
       seen |= event.events;
       any = true;
+    }
+    if (any && watcher->mechanism == SP_EPOLL && (entry.flags & SP_ONESHOT) != 0) {
+      Watcher::Entry& kept = watcher->entries[static_cast<std::size_t>(&entry - entries.data())];
+      if (kept.reported && !Blames(court, kOneShot, call, entry.socket, "ready", "")) watcher->unknown = true;
+      court.Fired(kOneShot);
+      kept.reported = true;
     }
     if (any) Reported(court, call, as_it_was, entry, seen);
     if ((seen & (SP_IN | SP_RDNORM | SP_ERR | SP_HUP | SP_NVAL)) == 0 && room) PassedOver(court, call, as_it_was, entry);
