@@ -40,7 +40,9 @@ void NativeAddressOut::Finish(bool failed) {
   if (out_->length_kind != SP_POINTER_VALID) return;
   // After a failure too: whether the length was touched is the caller's to see.
   out_->reported = length_;
-  if (failed || out_->kind != SP_POINTER_VALID || out_->raw == nullptr || out_->raw_size <= 0) return;
+  // WSAAccept may fill it in when it fails, too; that it did so shows by the length.
+  if (failed && length_ == initial_) return;
+  if (out_->kind != SP_POINTER_VALID || out_->raw == nullptr || out_->raw_size <= 0) return;
   const int room = initial_ < 0 ? out_->raw_size : std::min(initial_, out_->raw_size);
   const bool whole = windows::Decode(out_->raw, std::min(length_, room), &out_->address);
   // Cut off: what can be said is said, but not that it is an address.

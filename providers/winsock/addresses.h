@@ -30,7 +30,7 @@ class NativeAddressOut {
   NativeAddressOut(sp_address_out* out, void* bad);
   sockaddr* address() const { return address_; }
   int* length() const { return length_pointer_; }
-  // After the call: what it reported, and the address if all of it is there. failed: nothing was written.
+  // After the call: what it reported, and the address if all of it is there.
   void Finish(bool failed);
 
  private:

@@ -177,12 +177,17 @@ void SettleLateData(Adapter& adapter, SOCKET socket) {
 }
 
 void CallAccept(Adapter& adapter, SOCKET socket, sp_accept_args& args, sp_result* result) {
-  if (args.modes != 0 || args.form != 0) return NotSupported(result);
+  if (args.modes != 0) return NotSupported(result);
   NativeAddressOut peer(&args.peer, adapter.bad_page);
   SOCKET made = INVALID_SOCKET;
   bool failed = false;
   if (args.condition == nullptr && args.condition_kind != SP_POINTER_INVALID) {
-    failed = Perform(result, [&] { return made = ::accept(socket, peer.address(), peer.length()); });
+    // The other form takes no modes here: it is WSAAccept, without a condition function.
+    failed = Perform(result, [&] {
+      made = args.form == 0 ? ::accept(socket, peer.address(), peer.length())
+                            : ::WSAAccept(socket, peer.address(), peer.length(), nullptr, 0);
+      return made;
+    });
   } else {
     const Known known(args);
     LPCONDITIONPROC condition = &Condition;
