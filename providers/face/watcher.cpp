@@ -188,6 +188,8 @@ int32_t EventMechanism() {
 
 uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit, int32_t mechanism) {
   constexpr uint32_t kSets = SP_IN | SP_OUT | SP_PRI;
+  // WSAPoll knows nothing of POLLPRI; select has a set for it.
+  if (mechanism == kAnyMechanism && asked == SP_PRI && DefaultMechanism() == SP_WSAPOLL) mechanism = SP_SELECT;
   if (mechanism == kAnyMechanism) mechanism = asked == 0 || (asked & ~kSets) != 0 ? EventMechanism() : DefaultMechanism();
   Watcher watcher(mechanism, 0, SOCKPROOF_HERE, &socket.caller());
   static_cast<void>(Must(watcher.Add(socket, asked)));
