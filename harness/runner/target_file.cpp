@@ -53,20 +53,38 @@ class Reader {
   std::string file_;
 };
 
-Deviation read_deviation(const Reader& reader, const toml::table& table) {
-  reader.only(table, {"scenario", "family", "requirement", "outcome", "reason", "evidence"});
+// `families` names several places at once, of one scenario, that have the same reason.
+std::vector<Deviation> read_deviation(const Reader& reader, const toml::table& table) {
+  reader.only(table, {"scenario", "family", "families", "requirement", "outcome", "reason", "evidence"});
   Deviation deviation;
   deviation.where = reader.where(table.source());
   deviation.scenario = reader.text(table, "scenario", true);
-  deviation.family = reader.text(table, "family", true);
+  std::vector<std::string> families;
+  if (const toml::node* node = table.get("families")) {
+    const toml::array* list = node->as_array();
+    if (list == nullptr || list->empty() || table.contains("family"))
+      reader.fail(node->source(), "'families' is a list, in place of 'family'");
+    for (const toml::node& family : *list) {
+      if (!family.is_string()) reader.fail(family.source(), "a family is a string");
+      families.push_back(family.as_string()->get());
+    }
+  } else {
+    families.push_back(reader.text(table, "family", true));
+  }
   deviation.requirement = reader.text(table, "requirement", true);
   deviation.outcome = reader.text(table, "outcome", true);
   deviation.reason = reader.text(table, "reason", true);
   deviation.evidence = reader.text(table, "evidence", true);
-  for (const std::string* part : {&deviation.scenario, &deviation.family, &deviation.requirement, &deviation.outcome})
-    if (part->find_first_of("*?") != std::string::npos)
-      throw Failure(fmt::format("{}: '{}': a deviation names exactly one place; there are no wildcards", deviation.where, *part));
-  return deviation;
+  std::vector<Deviation> places;
+  for (const std::string& family : families) {
+    deviation.family = family;
+    for (const std::string* part : {&deviation.scenario, &deviation.family, &deviation.requirement, &deviation.outcome})
+      if (part->find_first_of("*?") != std::string::npos)
+        throw Failure(
+            fmt::format("{}: '{}': a deviation names exactly one place; there are no wildcards", deviation.where, *part));
+    places.push_back(deviation);
+  }
+  return places;
 }
 
 }  // namespace
@@ -107,7 +125,7 @@ Target read_target(const std::filesystem::path& file) {
     if (list == nullptr) reader.fail(node->source(), "deviations are written as [[deviation]]");
     for (const toml::node& entry : *list) {
       if (!entry.is_table()) reader.fail(entry.source(), "deviations are written as [[deviation]]");
-      target.deviations.push_back(read_deviation(reader, *entry.as_table()));
+      for (Deviation& place : read_deviation(reader, *entry.as_table())) target.deviations.push_back(std::move(place));
     }
   }
   return target;

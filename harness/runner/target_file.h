@@ -16,7 +16,7 @@ struct Deviation {
   std::string scenario;  ///< full name, with the family
   std::string family;
   std::string requirement;
-  std::string outcome;  ///< `hung` and `crashed` stand for the whole scenario
+  std::string outcome;  ///< `hung`, `crashed` and `step:ERROR`, a step that fails so, stand for the whole scenario
   std::string reason;
   std::string evidence;
   std::string where;  ///< file:line, for messages

@@ -77,10 +77,15 @@ const Deviation* find_deviation(const std::vector<Deviation>& deviations, const 
   return nullptr;
 }
 
+// What ends the scenario before it has checked everything: a hang, a crash, or a step that fails, whose error follows the colon.
+bool of_the_whole(const Deviation& deviation) {
+  return deviation.outcome == "hung" || deviation.outcome == "crashed" || deviation.outcome.rfind("step:", 0) == 0;
+}
+
 bool place_has_deviation(const std::vector<Deviation>& deviations, const Scenario& scenario, std::string_view requirement) {
   return std::any_of(deviations.begin(), deviations.end(), [&](const Deviation& deviation) {
     return deviation.scenario == scenario.name && deviation.family == scenario.family && deviation.requirement == requirement &&
-           deviation.outcome != "hung" && deviation.outcome != "crashed";
+           !of_the_whole(deviation);
   });
 }
 
@@ -252,8 +257,11 @@ Judgement judge(const Scenario& scenario, const Evidence& evidence, const std::v
       result.level = text_of(*failure, "level").empty() ? "MUST" : text_of(*failure, "level");
       result.reason = describe_failure(*failure);
     }
+    const Deviation* const known_step =
+        records.steps.size() == 1 ? find_deviation(deviations, scenario, {}, "step:" + text_of(records.steps.front(), "outcome"))
+                                  : nullptr;
     // A failed step, or a failure with no failed check behind it, counts in full.
-    if (!records.steps.empty() || (failure == nullptr && !any_failed_check)) {
+    if (known_step == nullptr && (!records.steps.empty() || (failure == nullptr && !any_failed_check))) {
       result.level = "MUST";
       if (failure == nullptr || rank(text_of(*failure, "level")) < 2)
         result.reason = !records.steps.empty() ? describe_steps(records.steps.front())
@@ -268,7 +276,9 @@ Judgement judge(const Scenario& scenario, const Evidence& evidence, const std::v
     result.verdict = Verdict::known_deviation;
     result.unexpected = false;
     const json* known = first_with(checks, "known_deviation");
-    result.reason = fmt::format("{}: {}", text_of(*known, "requirement"), text_of((*known)["deviation"], "reason"));
+    if (known_step != nullptr) result.reason = describe_steps(records.steps.front()) + " (known): " + known_step->reason;
+    if (known != nullptr)
+      result.reason = fmt::format("{}: {}", text_of(*known, "requirement"), text_of((*known)["deviation"], "reason"));
     if (const json* passed = first_with(checks, "unexpected_pass")) {
       result.verdict = Verdict::unexpected_pass;
       result.unexpected = true;
@@ -306,11 +316,12 @@ Judgement judge(const Scenario& scenario, const Evidence& evidence, const std::v
     result.verdict = Verdict::unexpected_pass;
     result.unexpected = true;
     result.reason = fmt::format("{} passed where a deviation is known", text_of(*passed, "requirement"));
-  } else if (find_deviation(deviations, scenario, {}, "hung") != nullptr ||
-             find_deviation(deviations, scenario, {}, "crashed") != nullptr) {
+  } else if (std::any_of(deviations.begin(), deviations.end(), [&](const Deviation& deviation) {
+               return deviation.scenario == scenario.name && deviation.family == scenario.family && of_the_whole(deviation);
+             })) {
     result.verdict = Verdict::unexpected_pass;
     result.unexpected = true;
-    result.reason = "ran to its end where a hang or crash is known";
+    result.reason = "ran to its end where a hang, a crash or a failed step is known";
   } else {
     result.verdict = verdict == "observed" ? Verdict::observed : Verdict::passed;
   }

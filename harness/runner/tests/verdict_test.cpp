@@ -186,6 +186,16 @@ TEST(Judge, LetsAHangBeAKnownDeviation) {
   EXPECT_EQ(judge_one(passing(), {known("hung")}).verdict, Verdict::unexpected_pass);
 }
 
+TEST(Judge, LetsAFailedStepBeAKnownDeviation) {
+  Evidence evidence = failing("too_many");
+  evidence.records.checks.clear();
+  evidence.records.steps.push_back({{"call", "listen"}, {"outcome", "EINVAL"}, {"detail", ""}, {"where", ""}});
+  EXPECT_EQ(judge_one(evidence, {known("step:EINVAL")}).verdict, Verdict::known_deviation);
+  EXPECT_EQ(judge_one(evidence, {known("step:ENOTSOCK")}).verdict, Verdict::failed) << "by its exact error";
+  EXPECT_EQ(judge_one(evidence, {known("EINVAL")}).verdict, Verdict::failed);
+  EXPECT_EQ(judge_one(passing(), {known("step:EINVAL")}).verdict, Verdict::unexpected_pass);
+}
+
 TEST(Judge, TrustsNoRecordsThatContradictEachOther) {
   EXPECT_EQ(
       judge_one(ended("passed", {check("backlog.capacity", "x", "failed"), check("backlog.order", "exact", "passed")})).verdict,
