@@ -79,6 +79,7 @@ class Scenario:
     stacks: list[str] = field(default_factory=list)
     stacks_missing: str = ""
     steps: list[Json] = field(default_factory=list)
+    oracle: Json | None = None
     trace: list[str] = field(default_factory=list)
     trace_dropped: int = 0
     output_tail: str = ""
@@ -127,6 +128,17 @@ class Entry:
 
 
 @dataclass
+class Judged:
+    """What the oracle made of the traces of a run."""
+
+    calls: int = 0
+    judged: int = 0
+    unknown: int = 0
+    rules: int = 0  # that say something about the profile
+    fired: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
 class Results:
     """Everything that a run left, in the order in which it came. An interrupted run has no summary."""
 
@@ -152,6 +164,19 @@ class Results:
         elif kind == "summary":
             self.summary = record
         return None
+
+    @property
+    def oracle(self) -> Judged:
+        """Over all scenarios."""
+        total = Judged()
+        for said in (scenario.oracle for scenario in self.scenarios):
+            if said:
+                total.calls += said["calls"]
+                total.judged += said["judged"]
+                total.unknown += said["unknown"]
+                total.rules = max(total.rules, said["rules"])
+                total.fired.update(said["fired"])
+        return total
 
     @property
     def target(self) -> str:

@@ -204,7 +204,9 @@ void Recorder::HearOracle() {
     ADD_FAILURE() << fmt::format("oracle rule {} ({})\n  {}", violation.rule->name(), LevelName(violation.level), detail);
   }
   json fired = json::object();
+  uint64_t rules = 0;  // that say something about the profile
   for (const oracle::Rule* rule : oracle::Rule::All()) {
+    if (rule->SpeaksOf(profile_)) ++rules;
     if (const uint32_t count = judgement.fired[rule->number()]; count > 0) fired[rule->name()] = count;
   }
   Write(Dump(json{{"record", "oracle"},
@@ -212,6 +214,7 @@ void Recorder::HearOracle() {
                   {"judged", judgement.judged},
                   {"unknown", judgement.unknown},
                   {"microseconds", static_cast<int64_t>(std::clock() - start) * 1000000 / CLOCKS_PER_SEC},
+                  {"rules", rules},
                   {"fired", fired}}));
 }
 

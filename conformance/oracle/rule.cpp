@@ -33,6 +33,16 @@ const Requirement* Rule::requirement() const {
   return found_;
 }
 
+bool Rule::SpeaksOf(int profile) const {
+  if (*requirement_ != '\0') return requirement() != nullptr && requirement()->For(profile) != nullptr;
+  const Catalogue& catalogue = TheCatalogue();
+  for (int at = profile; at >= 0;) {
+    if (std::strcmp(catalogue.profiles[at].name, "posix") == 0) return true;
+    at = catalogue.profiles[at].inherits != nullptr ? catalogue.ProfileNumber(catalogue.profiles[at].inherits) : -1;
+  }
+  return false;
+}
+
 std::string Rule::Citation(int profile) const {
   std::string text;
   if (const Requirement* of = requirement(); of != nullptr && of->For(profile) != nullptr) {

@@ -28,6 +28,7 @@ class Rule {
   // The catalogue's requirement, looked up once; nullptr if it has none of that id.
   const Requirement* requirement() const;
   std::string Citation(int profile) const;
+  bool SpeaksOf(int profile) const;  // it can decide for that profile
 
   static const std::vector<const Rule*>& All();  // in the order of their numbers
   // Looks up what all of them name: a process that forks for each scenario does so once.

@@ -50,7 +50,7 @@ bool good_end(const json& record) {
 
 // How often each rule was decided, and how much of the trace that was.
 bool good_oracle(const json& record) {
-  for (const char* key : {"calls", "judged", "unknown", "microseconds"})
+  for (const char* key : {"calls", "judged", "unknown", "microseconds", "rules"})
     if (!is_integer(record, key)) return false;
   return record.contains("fired") && record["fired"].is_object() &&
          std::all_of(record["fired"].begin(), record["fired"].end(), [](const json& item) { return item.is_number_integer(); });

@@ -30,7 +30,7 @@ struct BatteryRecords {
   };
   std::optional<Exception> exception;
   std::optional<nlohmann::json> trace;  ///< {lines, dropped}
-  nlohmann::json oracle;                ///< {calls, judged, unknown, microseconds, fired}, or null
+  nlohmann::json oracle;                ///< {calls, judged, unknown, microseconds, rules, fired}, or null
   std::vector<std::string> problems;
 };
 

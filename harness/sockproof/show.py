@@ -85,6 +85,9 @@ class Show:
             if entry.verdict == "flaky":
                 self.line(f"flaky  {entry.name}: {entry.reason}")
         self._tell_missing([entry.reason or "no reason given" for entry in entries if entry.verdict == "not_supported"])
+        if (oracle := results.oracle).calls:
+            self.line(f"oracle: {oracle.judged} of {oracle.calls} calls judged, {oracle.unknown} on sockets of which nothing is "
+                      f"known; {len(oracle.fired)} of {oracle.rules} rules were decided")
         self.line(closing(results))
 
     def _tell_missing(self, reasons: list[str]) -> None:

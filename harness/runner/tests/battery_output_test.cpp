@@ -64,7 +64,7 @@ TEST(BatteryOutput, SaysWhatBreaksTheAgreement) {
   EXPECT_EQ(problems(begin() + "@sockproof {\"record\":\"surprise\"}\n" + end()), 1U) << "unknown kind";
   EXPECT_EQ(problems(begin() + "@sockproof {\"record\":\"oracle\"}\n" + end()), 1U) << "an oracle record that says nothing";
   const std::string oracle =
-      R"(@sockproof {"record":"oracle","calls":3,"judged":2,"unknown":0,"microseconds":9,"fired":{"accept.made":1}})";
+      R"(@sockproof {"record":"oracle","calls":3,"judged":2,"unknown":0,"microseconds":9,"rules":2,"fired":{"accept.made":1}})";
   EXPECT_EQ(problems(begin() + oracle + "\n" + end()), 0U);
   EXPECT_EQ(problems("@sockproof {\"record\":\"begin\",\"scenario\":\"Other.One/inet\",\"pid\":1}\n" + end()), 1U)
       << "other name";
