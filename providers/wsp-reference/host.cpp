@@ -6,7 +6,8 @@
 #include "reference/embedding.h"
 #include "windows/errors.h"
 #include "windows/memory.h"
-#include "wsp-reference/portable.h"
+
+extern "C" const struct sp_provider* sockproof_reference_provider(void);
 
 namespace sockproof::wsp_reference {
 namespace {
@@ -31,9 +32,8 @@ Host& Host::Get() {
 
 bool Host::Open(const char** why) {
   if (self_ != nullptr) return true;
-  table_ = *PortableProvider();
+  table_ = *sockproof_reference_provider();
   if (table_.open("winsock-spi", &self_, why) != SP_OK) return false;
-  PutFault(&table_, self_);
   reference::UseRealTime(self_, true);
   // It has been started once; here that is for WSPStartup to do.
   int64_t native = 0;
