@@ -1,6 +1,7 @@
 """Calls sockproof-runner, and hands on its records as they come."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from reports.records import Json, parse
 from sockproof.build import Build
 from sockproof.targets import Target
 
+EMULATED_FOR_EACH_JOB = 8  # processes, waiting ones included
 AS_EXPECTED, UNEXPECTED, HARNESS_FAILED, NOTHING_RAN = range(4)  # the runner's exit codes, and ours
 
 
@@ -68,6 +70,8 @@ class Run:
                 around = shlex.split(self.target.launcher)
         if self.build.emulator:
             target += ["--emulator", self.build.emulator]
+            # What waits for its emulator's server looks as if it waited by design; more would only stand in each other's way.
+            target += ["--max-processes", str(EMULATED_FOR_EACH_JOB * (self.options.jobs or len(os.sched_getaffinity(0))))]
         return [*around, str(self.build.runner), "--battery", str(self.build.battery), *target, *self.options.arguments(),
                 "--stream" if self.options.output or self.options.resume else "--stream-only"]
 
