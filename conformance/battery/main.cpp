@@ -29,6 +29,8 @@
 #include "faulty/registry.h"
 
 #ifndef _WIN32
+#include "shim/shim.h"
+
 extern "C" const struct sp_provider* sockproof_posix_provider(void);
 #endif
 #ifdef SOCKPROOF_WINSOCK
@@ -120,7 +122,8 @@ constexpr const char* kProviders =
     "PROVIDER[:ARG]: winsock, wsp:DLL for a service provider, reference[:PROFILE], lib:DLL, or faulty:FAULT:PROVIDER[:ARG]";
 #else
 constexpr const char* kProviders =
-    "PROVIDER[:ARG]: posix, reference[:PROFILE], lib:PATH for a shared library, or faulty:FAULT:PROVIDER[:ARG]";
+    "PROVIDER[:ARG]: posix, reference[:PROFILE], lib:PATH for a shared library, shim:COMMAND for a program of its own, or "
+    "faulty:FAULT:PROVIDER[:ARG]";
 #endif
 
 // The providers that are part of the program.
@@ -128,6 +131,7 @@ const std::vector<Host::Builtin> kBuiltin = {
 #ifndef _WIN32
     {"posix", sockproof_posix_provider},
     {"linux", sockproof_posix_provider},
+    {"shim", sockproof_shim_provider},
 #endif
 #ifdef SOCKPROOF_WINSOCK
     {"winsock", sockproof_winsock_provider},
@@ -241,6 +245,12 @@ int Main(int argc, char** argv) {
   recorder.UseProfile(number);
   Host& host = Host::Get();
   host.SetReporter(&recorder);
+#ifndef _WIN32
+  shim::SetOnTrouble([](shim::Trouble trouble, const std::string& what) {
+    if (trouble == shim::Trouble::died) Recorder::Get().ProviderDied(what);
+    Recorder::Get().ProviderBroke(what);
+  });
+#endif
   InstallFatalHandlers();
   Trace::Get().Open(agent);
   std::string why;

@@ -283,6 +283,19 @@ void Recorder::StepFailed(Where where, const std::string& step, const Outcome& o
   Leave(1);
 }
 
+void Recorder::ProviderDied(const std::string& what) {
+  const std::unique_lock<std::mutex> lock = LastWord();
+  Write(Dump(json{{"record", "died"}, {"detail", what}}));
+  WriteTrace();
+  Leave(1);
+}
+
+void Recorder::ProviderBroke(const std::string& what) {
+  const std::unique_lock<std::mutex> lock = LastWord();
+  WriteEnd("harness_error", "MUST", what);
+  Leave(2);
+}
+
 void Recorder::NoSuchOption(Where where, int32_t option, const std::string& step, const Outcome& outcome) {
   const std::string_view name = OptionName(option);
   if (TheCatalogue().profiles[profile_].options.Contains(name)) StepFailed(where, step, outcome);

@@ -33,6 +33,11 @@ class Recorder final : public Reporter {
   [[noreturn]] void NotSupported(std::string_view capability, const std::string& detail) override;
   [[noreturn]] void StepFailed(Where where, const std::string& step, const Outcome& outcome) override;
   [[noreturn]] void NoSuchOption(Where where, int32_t option, const std::string& step, const Outcome& outcome) override;
+  // The provider's own process has ended: the scenario crashed, in another process than this one. Both do not return.
+  [[noreturn]] void ProviderDied(const std::string& what);
+  // What stands between the implementation and the suite does not do what was agreed: that is no verdict about the
+  // implementation.
+  [[noreturn]] void ProviderBroke(const std::string& what);
   void ContractBroken(std::string_view promise, const std::string& detail) override;
 
  private:

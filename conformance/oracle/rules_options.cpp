@@ -87,7 +87,8 @@ Setting<int64_t>* Limit(Socket& socket, int32_t option) {
 }
 
 void PendingError(Court& court, const Operation& call, Socket& socket) {
-  const int64_t error = call.results.Number("integer", 0);
+  const auto named = call.results.Find("error");
+  const int64_t error = named ? ErrorByName(*named).value_or(SP_UNKNOWN_ERROR) : call.results.Number("integer", 0);
   if (!ConnectionMode(socket) || socket.odd || !Court::Stable(socket, call)) {
     if (error != 0) socket.error_possible = true;
     return;

@@ -195,6 +195,11 @@ void BatteryOutput::take_record(json record) {
     records_.trace = std::move(record);
     return;
   }
+  if (kind == "died") {
+    if (!is_string(record, "detail")) return problem("a died record that does not say how");
+    records_.died = text_of(record, "detail");
+    return;
+  }
   if (kind == "signal") {
     if (!is_integer(record, "signal") || record["signal"] < 1 || record["signal"] > 64)
       return problem("a signal record without a signal");

@@ -20,7 +20,8 @@ struct BatteryRecords {
   std::vector<nlohmann::json> steps;    ///< {call, outcome, detail, where}
   std::vector<nlohmann::json> missing;  ///< {capability, detail}
   std::optional<nlohmann::json> end;
-  std::optional<int> signal;  ///< the process reported that it is about to die of this
+  std::optional<std::string> died;  ///< the provider's own process did, and how
+  std::optional<int> signal;        ///< the process reported that it is about to die of this
   std::optional<int> signal_pid;
   /// The same of a Windows program: an exception that nobody handles, of this code.
   struct Exception {

@@ -58,7 +58,7 @@ json find_info(std::string_view output) {
 }
 
 Target choose_target(const Options& options) {
-  if (!options.target_file.empty()) return read_target(options.target_file);
+  if (!options.target_file.empty()) return read_target(options.target_file, fs::absolute(options.battery).parent_path());
   Target target;
   target.name = options.provider;
   target.provider = options.provider;

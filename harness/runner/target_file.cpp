@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "failure.h"
 
@@ -53,6 +54,17 @@ class Reader {
   std::string file_;
 };
 
+// A target names files by where it stands itself, and by where things are built.
+std::string with_folders(std::string text, const std::filesystem::path& file, const std::filesystem::path& build) {
+  const std::pair<std::string_view, std::string> folders[] = {
+      {"{here}", std::filesystem::absolute(file).lexically_normal().parent_path().string()},
+      {"{build}", std::filesystem::absolute(build).lexically_normal().string()}};
+  for (const auto& [mark, folder] : folders)
+    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + folder.size()))
+      text.replace(at, mark.size(), folder);
+  return text;
+}
+
 // `families` names several places at once, of one scenario, that have the same reason.
 std::vector<Deviation> read_deviation(const Reader& reader, const toml::table& table) {
   reader.only(table, {"scenario", "family", "families", "requirement", "outcome", "reason", "evidence"});
@@ -89,7 +101,7 @@ std::vector<Deviation> read_deviation(const Reader& reader, const toml::table& t
 
 }  // namespace
 
-Target read_target(const std::filesystem::path& file) {
+Target read_target(const std::filesystem::path& file, const std::filesystem::path& build) {
   toml::table table;
   try {
     table = toml::parse_file(file.string());
@@ -98,14 +110,18 @@ Target read_target(const std::filesystem::path& file) {
   }
   const Reader reader(file.string());
   reader.only(table,
-              {"name", "text", "provider", "profile", "platform", "launcher", "launcher_mode", "isolation", "env", "deviation"});
+              {"name", "text", "provider", "profile", "platform", "launcher", "launcher_mode", "isolation", "env", "deviation",
+               // What must be there before a run is for whoever starts the runner.
+               "packages", "prepare"});
   Target target;
   target.name = reader.text(table, "name", true);
   target.text = reader.text(table, "text", false);
   target.provider = reader.text(table, "provider", true);
   target.profile = reader.text(table, "profile", true);
   target.for_windows = reader.one_of(table, "platform", {"posix", "windows"}) == "windows";
-  target.launcher = reader.text(table, "launcher", false);
+  const auto absolute = [&](const std::string& text) { return with_folders(text, file, build); };
+  target.provider = absolute(target.provider);
+  target.launcher = absolute(reader.text(table, "launcher", false));
   target.launcher_each_scenario = reader.one_of(table, "launcher_mode", {"scenario", "run"}) == "scenario";
   target.isolation =
       reader.one_of(table, "isolation", {"auto", "none"}) == "none" ? IsolationWish::none : IsolationWish::automatic;

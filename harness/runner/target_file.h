@@ -35,8 +35,9 @@ struct Target {
   std::vector<Deviation> deviations;
 };
 
-/// Reads a target file. Throws Failure (file:line: reason) for anything that is not expected there.
-Target read_target(const std::filesystem::path& file);
+/// Reads a target file. In provider and launcher, `{here}` stands for the folder of the file and `{build}` for `build`. Throws
+/// Failure (file:line: reason) for anything that is not expected there.
+Target read_target(const std::filesystem::path& file, const std::filesystem::path& build = {});
 
 /// Checks each deviation against what the battery has: the scenario and its family exist, the scenario declares the
 /// requirement, the outcome is not one that the profile allows. Completes the scenarios' names. Throws Failure.

@@ -158,6 +158,8 @@ Judgement judge_death(const Scenario& scenario, const Evidence& evidence, const 
       result.reason = fmt::format("used more than {} MiB of memory", evidence.limit_value);
     else if (evidence.limit == Limit::output)
       result.reason = fmt::format("wrote more than {} MiB of output", evidence.limit_value);
+    else if (evidence.records.died)
+      result.reason = *evidence.records.died;
     else if (evidence.records.signal)
       result.reason = fmt::format("died of {}", signal_name(*evidence.records.signal));
     else if (evidence.records.exception)

@@ -24,7 +24,9 @@ from sockproof import bench as benchmark
 from sockproof import build
 from sockproof import doctor as examination
 from sockproof import mutants as teeth
-from sockproof import owntests, paths, runner, targets
+from sockproof import newprovider, owntests, paths
+from sockproof import prepare as preparation
+from sockproof import runner, shimcheck, targets
 from sockproof.show import Show
 
 app = typer.Typer(name="sockproof", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
@@ -49,6 +51,12 @@ class Listed(str, enum.Enum):
     scenarios = "scenarios"
     targets = "targets"
     faults = "faults"
+
+
+class Kind(str, enum.Enum):
+    shim_python = "shim-python"
+    c = "c"
+    cpp = "cpp"
 
 
 class Isolation(str, enum.Enum):
@@ -80,7 +88,11 @@ def _prepared(target: Optional[targets.Target], preset: str = "release", jobs: O
     """The programs for a target, and what has to run beside them."""
     try:
         with build.prepared(target is not None and target.for_windows, preset, jobs) as built:
+            if target is not None:
+                preparation.ready(target, built)
             yield built
+    except preparation.PrepareError as failed:
+        stop(str(failed))
     except (build.BuildError, OSError) as failed:
         stop(f"the build failed\n{failed}")
 
@@ -121,7 +133,8 @@ def _option(*names: str, says: str, least: Optional[float] = None) -> Any:
 def run(
     target: Optional[str] = typer.Argument(
         None, show_default=False,
-        help="A target's name (default: linux), a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so, reference"),
+        help="A target's name (default: linux), a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so, reference, "
+             "shim:COMMAND"),
     filter: Optional[str] = _option("--filter", says="Only these scenarios, in GoogleTest's words: 'Backlog*:Accept*-*/unix'"),
     jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Scenarios that may compute at once (default: the cores)"),
     repeat: Optional[int] = _option("--repeat", least=1, says="Run each scenario N times; different verdicts are 'flaky'"),
@@ -360,6 +373,39 @@ def bench(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run"
     print(f"wall time / larger of longest and all processor time / cores: {times.over_bound:.2f} (with the scenarios' own alone: "
           f"{times.over_scenarios:.2f})")
     print(f"{times.cheapest}, {repeat} times: {times.isolated:.2f} ms each with isolation, {times.shared:.2f} ms without")
+
+
+new = typer.Typer(no_args_is_help=True, help="Begins something of your own.")
+app.add_typer(new, name="new")
+
+
+@new.callback()
+def _new() -> None:
+    """Begins something of your own."""
+
+
+@new.command("provider")
+def new_provider(name: str = typer.Argument(..., help="Its name: a folder of this name is made"),
+                 kind: Kind = typer.Option(..., "--kind", help="What it is written in, and how it is reached"),
+                 folder: Path = typer.Option(Path("."), "--in", help="Where the folder is made")) -> None:
+    """A provider that runs at once, with everything 'not supported', and turns green function by function."""
+    try:
+        target = newprovider.begin(name, kind.value, folder)
+    except newprovider.CannotBegin as failed:
+        stop(str(failed))
+    for file in sorted(target.parent.iterdir()):
+        print(file)
+    print(f"next: ./sockproof run {target}")
+
+
+@app.command("shim-check")
+def shim_check(command: str = typer.Argument(..., help="What stands behind shim: in the provider: COMMAND, unix:PATH, "
+                                                       "tcp:HOST:PORT"),
+               verbose: bool = typer.Option(False, "--verbose", "-v", help="Show every line that is said")) -> None:
+    """Talks to a shim, and says whether it keeps to the protocol (docs/shim-protocol.md), and what it can do.
+
+    Exit code: 0 when nothing is wrong, 1 otherwise."""
+    raise typer.Exit(0 if shimcheck.check(command, print, verbose) else 1)
 
 
 @app.command()

@@ -103,14 +103,25 @@ class Show:
         total = count(entries)
         columns = [verdict for verdict in VERDICTS if total[verdict]]
         table = Table(box=None, pad_edge=False, show_footer=True)
+        growing = total["not_supported"] > 0  # how far an implementation, or its adapter, has come
         table.add_column("area", footer="all")
         table.add_column("scenarios", footer=str(len(entries)), justify="right")
         for verdict in columns:
             table.add_column(verdict.replace("_", " "), footer=str(total[verdict]), justify="right", style=STYLES[verdict])
+        if growing:
+            table.add_column("right", footer=_share(entries), justify="right")
         for area, of_area in by_area(entries).items():
             counts = count(of_area)
-            table.add_row(escape(area), str(len(of_area)), *(str(counts[verdict] or "") for verdict in columns))
+            table.add_row(escape(area), str(len(of_area)), *(str(counts[verdict] or "") for verdict in columns),
+                          *([_share(of_area)] if growing else []))
         return table
+
+
+def _share(entries: list[Entry]) -> str:
+    """Of all scenarios, how many went well. Never all of them, nor none, by rounding alone."""
+    counts = count(entries)
+    good = counts["passed"] + counts["observed"]
+    return f"{min(max(round(100 * good / len(entries)), good > 0), 100 - (good < len(entries)))} %"
 
 
 def plural(number: int, noun: str) -> str:

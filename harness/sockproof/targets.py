@@ -10,7 +10,7 @@ from sockproof import paths
 
 DEFAULT_TARGET = "linux"
 DEFAULT_PROFILE = "linux"
-PROVIDERS = ("posix", "lib", "reference", "winsock", "wsp")  # those that need no file: PROVIDER or PROVIDER:ARG
+PROVIDERS = ("posix", "lib", "reference", "shim", "winsock", "wsp")  # those that need no file: PROVIDER or PROVIDER:ARG
 WINDOWS_PROFILES = {"winsock": "winsock", "wsp": "winsock-spi"}  # of providers that there are on Windows alone
 REFERENCE_PROFILES = ("posix", "linux", "winsock", "winsock-spi")
 
@@ -31,6 +31,8 @@ class Target:
     launcher_mode: str = "scenario"
     for_windows: bool = False  # the battery is a Windows program
     isolation: str | None = None  # what the runner is told unless the user says otherwise
+    packages: str = ""  # the set of ci/packages.SET that it needs beside those of a run
+    prepare: str = ""  # a command for the shell that makes what it needs, in {here} (the file's folder) and {build}
     file: Path | None = None
     deviations: list[dict[str, Any]] = field(default_factory=list)
 
@@ -56,6 +58,8 @@ def load(file: Path) -> Target:
         for_windows=table.get("platform") == "windows",
         launcher=table.get("launcher", ""),
         launcher_mode=table.get("launcher_mode", "scenario"),
+        packages=table.get("packages", ""),
+        prepare=table.get("prepare", ""),
         file=file.resolve(),
         deviations=table.get("deviation", []),
     )
@@ -81,12 +85,14 @@ def resolve(text: str, profile: str | None = None) -> Target:
             # The sockets live in the servers of Wine, each in a network of its own.
             own: str = WINDOWS_PROFILES.get(provider, "winsock")
             return Target(name=text, provider=text, profile=profile or own, for_windows=True, isolation="none")
+        if provider == "shim":
+            return _shim(argument, profile or DEFAULT_PROFILE)
         if provider == "reference":
             return _reference(argument or profile or DEFAULT_PROFILE)
         return Target(name=text, provider=text, profile=profile or DEFAULT_PROFILE)
     names = ", ".join(target.name for target in known())
     raise UnknownTarget(f"no target '{text}'. Targets: {names}. Also: a target's file.toml, or a provider: posix, lib:FILE.so, "
-                        "reference, reference:PROFILE, wsp:FILE.dll, lib:FILE.dll")
+                        "reference, reference:PROFILE, shim:COMMAND, wsp:FILE.dll, lib:FILE.dll")
 
 
 def _reference(argument: str) -> Target:
@@ -95,6 +101,15 @@ def _reference(argument: str) -> Target:
     # Its network is its own: namespaces would cost time and change nothing.
     return Target(name=f"reference:{argument}", provider=f"reference:{argument}", profile=argument, isolation="none",
                   text=f"The reference provider as {argument} asks")
+
+
+def _shim(argument: str, profile: str) -> Target:
+    if not argument:
+        raise UnknownTarget("shim wants a command, or where one listens: 'shim:./myshim', shim:unix:PATH, shim:tcp:HOST:PORT")
+    # One that is there already cannot follow into a scenario's own network.
+    there_already = argument.startswith(("unix:", "tcp:"))
+    return Target(name=f"shim:{argument}", provider=f"shim:{argument}", profile=profile,
+                  isolation="none" if there_already else None)
 
 
 def resolve_all(text: str, profile: str | None = None) -> list[Target]:

@@ -38,7 +38,7 @@ def test_sockets_of_windows_are_run_as_a_windows_program(text: str, profile: str
     assert targets.resolve("linux").for_windows is targets.resolve("lib:./my.so").for_windows is False
 
 
-@pytest.mark.parametrize("text", ["nope", "../linux", "lib", "lib:", "wsp", "wsp:", "nope:x", "", "missing.toml"])
+@pytest.mark.parametrize("text", ["nope", "../linux", "lib", "lib:", "shim", "shim:", "wsp", "wsp:", "nope:x", "", "missing.toml"])
 def test_anything_else_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(targets.UnknownTarget) as unknown:
         targets.resolve(text)

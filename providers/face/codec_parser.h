@@ -153,14 +153,25 @@ class Parser {
     args.buffers = out_.buffers.data();
     args.buffer_count = static_cast<uint32_t>(out_.buffers.size());
   }
-  void Received(sp_transfer_args& args, int64_t) {
-    uint32_t index = 0;
+  // Pieces follow one another, wherever one buffer ends and the next one begins; nothing is written that was not asked for, and
+  // nothing is missing of what the call says that it delivered.
+  void Received(sp_transfer_args& args, int64_t count) {
+    std::vector<uint8_t> bytes;
+    std::string last = "value=" + std::to_string(count);
     while (const auto text = Take("data")) {
-      const std::size_t colon = text->find(':');
-      std::vector<uint8_t> bytes;
-      if (colon == std::string::npos || !Unhex(text->substr(colon + 1), &bytes)) return Wrong(*text);
-      if (index >= args.buffer_count || bytes.size() > args.buffers[index].length) return Wrong(*text);
-      std::copy(bytes.begin(), bytes.end(), static_cast<uint8_t*>(args.buffers[index++].data));
+      sp_buffer piece{};
+      if (!ReadBytes(*text, &piece) || piece.kind != SP_POINTER_VALID) return Wrong(*text);
+      bytes.insert(bytes.end(), static_cast<uint8_t*>(piece.data), static_cast<uint8_t*>(piece.data) + piece.length);
+      last = *text;
+    }
+    uint64_t room = 0, done = 0;
+    for (uint32_t i = 0; i < args.buffer_count; ++i) room += args.buffers[i].length;
+    if (bytes.size() != std::min<uint64_t>(room, static_cast<uint64_t>(std::max<int64_t>(count, 0)))) return Wrong(last);
+    for (uint32_t i = 0; i < args.buffer_count && done < bytes.size(); ++i) {
+      const uint64_t part = std::min<uint64_t>(bytes.size() - done, args.buffers[i].length);
+      if (part > 0 && args.buffers[i].kind != SP_POINTER_VALID) return Wrong(last);
+      std::copy_n(bytes.begin() + static_cast<int64_t>(done), part, static_cast<uint8_t*>(args.buffers[i].data));
+      done += part;
     }
   }
   void Handles(sp_transfer_args& args) {
@@ -178,9 +189,14 @@ class Parser {
     args.option = *option;
   }
   void OptionValue(sp_option_args& args) {
-    if (const auto text = Take("integer")) {
+    if (const auto text = Take("error")) {
+      const auto error = args.option == SP_SO_ERROR ? ErrorByName(*text) : std::nullopt;
+      if (!error) return Wrong(*text);
       args.value_type = SP_VALUE_INTEGER;
-      if (!ReadNumber(*text, &args.integer)) Wrong(*text);
+      args.integer = *error;
+    } else if (const auto integer = Take("integer")) {
+      args.value_type = SP_VALUE_INTEGER;
+      if (!ReadNumber(*integer, &args.integer)) Wrong(*integer);
     } else if (const auto linger = Take("linger")) {
       args.value_type = SP_VALUE_LINGER;
       const std::vector<std::string> part = Split(*linger);
@@ -206,7 +222,10 @@ class Parser {
     while (const auto text = Take("event")) {
       const std::vector<std::string> part = Split(*text);
       sp_event event{};
-      if (part.size() != 3 || args.count >= args.capacity || !ReadNumber(part[0], &event.cookie)) return Wrong(*text);
+      if (part.size() != 3 || args.kind != SP_POINTER_VALID || args.count >= args.capacity ||
+          !ReadNumber(part[0], &event.cookie)) {
+        return Wrong(*text);
+      }
       const auto events = EventsByName(part[1]);
       const auto error = ErrorByName(part[2]);
       if (!events || !error) return Wrong(*text);
@@ -242,7 +261,8 @@ class Parser {
     const auto text = Take(key);
     if (!text) return;
     sp_buffer buffer{};
-    if (!ReadBytes(*text, &buffer) || buffer.length > data.capacity) return Wrong(*text);
+    if (!ReadBytes(*text, &buffer) || buffer.length > data.capacity || data.present == 0) return Wrong(*text);
+    if (buffer.length > 0 && buffer.kind == SP_POINTER_VALID && data.kind != SP_POINTER_VALID) return Wrong(*text);
     data.length = static_cast<uint32_t>(buffer.length);
     if (buffer.kind == SP_POINTER_VALID) std::copy_n(static_cast<uint8_t*>(buffer.data), data.length, data.data);
   }
@@ -270,7 +290,9 @@ class Parser {
     const auto text = Take(key);
     if (!text) return;
     sp_buffer got{};
-    if (!ReadBytes(*text, &got) || got.length > buffer.length || got.data == nullptr) return Wrong(*text);
+    if (!ReadBytes(*text, &got) || got.length > buffer.length || got.data == nullptr || buffer.kind != SP_POINTER_VALID) {
+      return Wrong(*text);
+    }
     std::copy_n(static_cast<uint8_t*>(got.data), got.length, static_cast<uint8_t*>(buffer.data));
   }
   // The function itself stays where it is: whoever carries the call out puts one of its own in the place of this one.
@@ -348,11 +370,17 @@ class Parser {
   }
   static bool Unhex(std::string_view text, std::vector<uint8_t>* out) {
     if (text.size() % 2 != 0) return false;
+    const auto digit = [](char c) {
+      if (c >= '0' && c <= '9') return c - '0';
+      if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+      if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+      return -1;
+    };
+    out->reserve(out->size() + text.size() / 2);
     for (std::size_t i = 0; i < text.size(); i += 2) {
-      uint8_t byte = 0;
-      const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
-      if (error != std::errc{} || end != text.data() + i + 2) return false;
-      out->push_back(byte);
+      const int high = digit(text[i]), low = digit(text[i + 1]);
+      if (high < 0 || low < 0) return false;
+      out->push_back(static_cast<uint8_t>(high << 4 | low));
     }
     return true;
   }

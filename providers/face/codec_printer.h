@@ -101,7 +101,11 @@ class Printer {
         Word("address", Address(args.address).ToString());
         break;
       default:
-        Word("integer", std::to_string(args.integer));
+        if (args.option == SP_SO_ERROR && args.integer >= 0 && args.integer < SP_ERROR_COUNT) {
+          Word("error", std::string(ErrorName(static_cast<int32_t>(args.integer))));
+        } else {
+          Word("integer", std::to_string(args.integer));
+        }
     }
   }
   void Events(sp_watch_wait_args& args) {
@@ -165,8 +169,13 @@ class Printer {
     return kind == SP_POINTER_VALID ? std::to_string(length) : fmt::format("{}:{}", length, PointerName(kind));
   }
   static std::string Hex(const uint8_t* data, std::size_t size) {
+    static constexpr char kDigits[] = "0123456789abcdef";
     std::string text;
-    for (std::size_t i = 0; i < size; ++i) text += fmt::format("{:02x}", data[i]);
+    text.reserve(2 * size);
+    for (std::size_t i = 0; i < size; ++i) {
+      text += kDigits[data[i] >> 4];
+      text += kDigits[data[i] & 15];
+    }
     return text;
   }
   std::string Bytes(const sp_buffer& buffer, uint64_t length) const {

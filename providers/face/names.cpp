@@ -185,7 +185,10 @@ std::optional<int32_t> Signed(std::optional<uint32_t> value) {
 
 std::string_view ErrorName(int32_t error) { return Find(kErrors, static_cast<uint32_t>(error), "UNKNOWN"); }
 std::optional<int32_t> ErrorByName(std::string_view name) {
+  // Names that some systems have for the same thing.
   if (name == "EWOULDBLOCK") return SP_EAGAIN;
+  if (name == "ENOTSUP") return SP_EOPNOTSUPP;
+  if (name == "EDEADLOCK") return SP_EDEADLK;
   return Signed(FindName(kErrors, name));
 }
 

@@ -66,6 +66,16 @@ TEST_F(TargetFile, ReadsEveryKey) {
   EXPECT_EQ(target.deviations[0].outcome, "too_many");
 }
 
+TEST_F(TargetFile, KnowsWhereItStandsAndWhereThingsAreBuilt) {
+  const std::filesystem::path file = directory_ / "here.toml";
+  std::ofstream(file)
+      << "name = \"t\"\nprovider = \"shim:{build}/x {here}/y\"\nprofile = \"posix\"\nlauncher = \"{here}/z {here}\"\n"
+         "packages = \"p\"\nprepare = \"make\"\n";
+  const Target target = read_target(file, "/b");
+  EXPECT_EQ(target.provider, "shim:/b/x " + directory_.string() + "/y");
+  EXPECT_EQ(target.launcher, directory_.string() + "/z " + directory_.string());
+}
+
 TEST_F(TargetFile, SaysWhereItIsWrong) {
   EXPECT_EQ(refusal([&] { read(kHead + "colour = \"red\"\n"); }), "t.toml:4: unknown key 'colour'");
   EXPECT_EQ(refusal([&] { read("name = \"t\"\nprofile = \"linux\"\n"); }), "t.toml:1: 'provider' is missing");

@@ -118,7 +118,7 @@ TEST(Codec, ResultsComeBackAsTheyWere) {
            Example{"recv s7 room=8", "ok value=3 data=3:616263"},
            Example{"recv s7 room=2,8", "ok value=3 data=2:6162 data=1:63"},
            Example{"recv s7 form=3 handle_room=1 room=8", "ok value=1 flags=ctrunc passes=s11 data=1:00"},
-           Example{"get_option s7 option=SO_ERROR", "ok integer=111 reported=4"},
+           Example{"get_option s7 option=SO_ERROR", "ok error=ECONNREFUSED reported=4"},
            Example{"watch_wait w3 timeout_ns=0 room=4", "ok value=1 event=7,in|hup,ok"},
            Example{"watch_wait w3 timeout_ns=0 room=4 step=2 socket=s7",
                    "ok value=2 event=7,fd_write,ok event=7,fd_connect,ECONNREFUSED strays=fd_read"},
@@ -129,6 +129,43 @@ TEST(Codec, ResultsComeBackAsTheyWere) {
     ASSERT_TRUE(ParseResult(example.result, &call, &why)) << example.result << ": " << why;
     EXPECT_EQ(ResultText(call.call, call.result), example.result);
   }
+}
+
+// Whoever answers may be wrong, or lie: nothing is written where there is no room, and nothing is believed that contradicts
+// itself.
+TEST(Codec, AnswersThatCannotBeAreRefused) {
+  struct Example {
+    const char* call;
+    const char* result;
+  };
+  for (const Example& example : {
+           Example{"recv s7 room=2", "ok value=3 data=3:616263"},
+           Example{"recv s7 room=8", "ok value=3 data=2:6162"},
+           Example{"recv s7 room=8", "ok value=3"},
+           Example{"recv s7 room=8", "ok data=1:61"},
+           Example{"recv s7 room=8", "ok value=1 data=2:61"},
+           Example{"recv s7 room=8", "ok value=1 data=1:bad"},
+           Example{"get_option s7 option=SO_TYPE", "ok error=ECONNREFUSED"},
+           Example{"get_option s7 option=SO_ERROR", "ok error=ENOTHING"},
+           Example{"watch_wait w3 room=1 pointer=bad", "ok value=1 event=7,in,ok"},
+           Example{"watch_wait w3 room=1", "ok value=2 event=7,in,ok event=8,in,ok"},
+           Example{"connect s6 address=inet:1.2.3.4:5", "ok callee_data=1:61"},
+           Example{"connect s6 address=inet:1.2.3.4:5 callee_room=2:bad", "ok callee_data=1:61"},
+       }) {
+    OwnedCall call;
+    std::string why;
+    ASSERT_TRUE(ParseCall(example.call, &call, &why)) << why;
+    EXPECT_FALSE(ParseResult(example.result, &call, &why)) << example.call << " -> " << example.result;
+    EXPECT_NE(why, "");
+  }
+}
+
+TEST(Codec, DataMayComeInOtherPiecesThanItsBuffers) {
+  OwnedCall call;
+  std::string why;
+  ASSERT_TRUE(ParseCall("recv s7 room=2,8", &call, &why)) << why;
+  ASSERT_TRUE(ParseResult("ok value=4 data=1:61 data=3:626364", &call, &why)) << why;
+  EXPECT_EQ(ResultText(call.call, call.result), "ok value=4 data=2:6162 data=2:6364");
 }
 
 TEST(Codec, AddressesComeBackAsTheyWere) {
