@@ -175,7 +175,7 @@ SCENARIO(Events, AReportThatFails, kEvents, events::failed_report, events::faile
 // A server that does what the documents say it may rely on: it waits for its event, asks what happened, and receives. Each round
 // begins with a report of FD_WRITE, and FD_READ comes at about that time: a little earlier in one round, a little later in
 // another.
-SCENARIO(Events, AReportLosesNothing, kEvents, events::report_loses_nothing) {
+SCENARIO(Events, AReportLosesNothing, kEvents.Limit(std::chrono::seconds(60)), events::report_loses_nothing) {
   Connected pair = Connect(net);
   constexpr int kRounds = 300;
   auto sending = Spawn("sender", [&] {
