@@ -58,7 +58,7 @@ class Reader {
 std::string with_folders(std::string text, const std::filesystem::path& file, const std::filesystem::path& build) {
   const std::pair<std::string_view, std::string> folders[] = {
       {"{here}", std::filesystem::absolute(file).lexically_normal().parent_path().string()},
-      {"{build}", std::filesystem::absolute(build).lexically_normal().string()}};
+      {"{build}", build.empty() ? std::string() : std::filesystem::absolute(build).lexically_normal().string()}};
   for (const auto& [mark, folder] : folders)
     for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + folder.size()))
       text.replace(at, mark.size(), folder);

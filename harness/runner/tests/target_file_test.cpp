@@ -17,7 +17,7 @@ class TargetFile : public ::testing::Test {
   void SetUp() override {
     std::string name = ::testing::TempDir() + "/target.XXXXXX";
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    directory_ = name;
+    directory_ = std::filesystem::path(name).lexically_normal();
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
