@@ -171,7 +171,7 @@ STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("build debug (ASan, UBSan)", _build("debug", ())),
     ("build for Windows", _strict("mingw", ())),
     # What differs from 64 bits shows in the adapters, and in any few of the scenarios.
-    ("build for Windows, 32 bits", _strict("mingw-x86", (), "-DSOCKPROOF_AREAS=condition;session;spi")),
+    ("build for Windows, 32 bits", _strict("mingw-x86", (), "-DSOCKPROOF_AREAS=condition;overlapped;session;spi")),
     ("ctest", _ctest("debug")),
     ("pytest", _pytest),
     ("battery on linux", _battery("linux")),

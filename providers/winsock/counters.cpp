@@ -37,7 +37,7 @@ std::vector<std::uint64_t> HandlesLike(HANDLE like) {
   for (int i = 0; i < 10; ++i) {
     status = query(kExtendedHandles, room.data(), static_cast<ULONG>(room.size() * sizeof room[0]), &length);
     if (static_cast<ULONG>(status) != kTooShort) break;
-    room.resize(std::max(room.size() * 2, length / sizeof room[0] + 4096));
+    room.resize(std::max<std::size_t>(room.size() * 2, length / sizeof room[0] + 4096));
   }
   if (status < 0) return out;
   const auto* list = reinterpret_cast<const HandleList*>(room.data());

@@ -77,7 +77,7 @@ bool ThreadStates(std::int64_t first, std::int64_t second, ULONG* first_state, U
   for (int i = 0; i < 8; ++i) {
     status = query(kProcessInformation, room.data(), static_cast<ULONG>(room.size() * sizeof room[0]), &length);
     if (static_cast<ULONG>(status) != kTooShort) break;
-    room.resize(std::max(room.size() * 2, length / sizeof room[0] + 4096));
+    room.resize(std::max<std::size_t>(room.size() * 2, length / sizeof room[0] + 4096));
   }
   if (status < 0) return false;
   *first_state = *second_state = ~0UL;
