@@ -40,6 +40,9 @@ constexpr auto kLastWords = milliseconds(300);
 constexpr auto kUnkillable = std::chrono::seconds(10);
 // Beyond twice the wait that it declared.
 constexpr auto kLateEnough = std::chrono::seconds(3);
+// Time that its threads waited for a core is added to the limit, up to so many times the limit: on a machine with many times the
+// load that it has cores, two threads that take turns wait for each turn. One that hangs waits for nothing, or spins.
+constexpr int kMostWaits = 10;
 constexpr std::size_t kTraceLines = 200;
 
 // As fork_protocol.h has it.
@@ -81,7 +84,7 @@ Attempt::Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsign
     : workshop_(workshop),
       scenario_(scenario),
       task_(task),
-      directory_(workshop.temporary / std::to_string(number)),
+      directory_(workshop.temporary / fmt::format("{:06}", number)),  // as long a name for each: a trace tells lengths
       output_(scenario.name),
       timer_(workshop.context) {
   outcome_.scenario = &scenario;
@@ -142,17 +145,27 @@ void Attempt::start(Done done) {
   }
   workshop_.guardian.started(process_->pid());
   lost_before_ = workshop_.stalls.lost();
-  watch_the_time();
+  watch_the_time(steady_clock::duration::zero());
 }
 
-void Attempt::watch_the_time() {
+steady_clock::duration Attempt::limit() const {
   const double limit_ms = static_cast<double>(scenario_.limit_ms) * workshop_.facts.timeout_scale;
-  const auto lost = workshop_.stalls.lost() - lost_before_;
-  timer_.expires_at(began_ + microseconds(static_cast<std::int64_t>(limit_ms * 1000)) + lost);
-  timer_.async_wait([self = shared_from_this(), lost](const boost::system::error_code& error) {
+  return microseconds(static_cast<std::int64_t>(limit_ms * 1000));
+}
+
+steady_clock::duration Attempt::not_run() const {
+  std::int64_t kept = 0;
+  for (const pid_t pid : tree_of(process_->pid())) kept += kept_waiting(pid);
+  return std::max(workshop_.stalls.lost() - lost_before_,
+                  std::min<steady_clock::duration>(nanoseconds(kept), kMostWaits * limit()));
+}
+
+void Attempt::watch_the_time(steady_clock::duration not_run) {
+  timer_.expires_at(began_ + limit() + not_run);
+  timer_.async_wait([self = shared_from_this(), not_run](const boost::system::error_code& error) {
     if (error || self->phase_ != Phase::running) return;
     self->workshop_.stalls.look(steady_clock::now());
-    if (self->workshop_.stalls.lost() - self->lost_before_ > lost) return self->watch_the_time();
+    if (const auto by_now = self->not_run(); by_now > not_run) return self->watch_the_time(by_now);
     self->time_is_up();
   });
 }

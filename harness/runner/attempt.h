@@ -72,7 +72,10 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   enum class Phase { running, stacks, ending, over };
 
   std::vector<std::string> arguments() const;
-  void watch_the_time();
+  void watch_the_time(std::chrono::steady_clock::duration not_run);
+  std::chrono::steady_clock::duration limit() const;
+  /// How long the machine ran neither the runner nor it, since it began.
+  std::chrono::steady_clock::duration not_run() const;
   void time_is_up();
   void is_dying();
   void exceeded(Limit limit, std::int64_t value);

@@ -127,6 +127,17 @@ std::optional<std::int64_t> processor_time(pid_t pid) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+std::int64_t kept_waiting(pid_t pid) {
+  std::int64_t sum = 0;
+  for (const pid_t thread : numbered_entries(fmt::format("/proc/{}/task", pid))) {
+    const std::string text = read_text(fmt::format("/proc/{}/task/{}/schedstat", pid, thread));
+    char* next = nullptr;
+    std::strtoll(text.c_str(), &next, 10);  // what it ran; what it waited comes second
+    if (next != text.c_str()) sum += std::strtoll(next, nullptr, 10);
+  }
+  return sum;
+}
+
 std::int64_t resident_kib(pid_t pid) {
   const std::string text = read_text(fmt::format("/proc/{}/statm", pid));
   char* next = nullptr;

@@ -30,6 +30,9 @@ bool wants_processor(pid_t pid, int* threads = nullptr);
 /// Nanoseconds of processor time of all its threads; nothing once it is gone.
 std::optional<std::int64_t> processor_time(pid_t pid);
 
+/// Nanoseconds that its threads of now have been ready to run and were not run; 0 where the kernel does not count that.
+std::int64_t kept_waiting(pid_t pid);
+
 /// Resident memory in KiB, 0 once it is gone.
 std::int64_t resident_kib(pid_t pid);
 
