@@ -3,10 +3,12 @@
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from reports.junit import step_sentence
 from reports.records import GRAVITY, VERDICTS, Entry, Requirement, Results, Run, by_area, count
@@ -27,6 +29,11 @@ def shown_trace(run: Run) -> list[str]:
     record = run.record
     short = not record.unexpected and record.verdict in ("passed", "observed", "not_supported")
     return record.trace[-TRACE_LINES_OF_A_PASS:] if short else record.trace
+
+
+def lines(texts: list[str]) -> Markup:
+    """Lines of text, escaped together: most of a report is these."""
+    return escape("\n".join(texts))
 
 
 def telling(entry: Entry) -> list[Run]:
@@ -127,20 +134,25 @@ def families_of(rows: list[Row]) -> list[str]:
     return [family for family in FAMILIES if family in there] + sorted(there.difference(FAMILIES))
 
 
-def render(results: Results) -> str:
-    """The report as one HTML text."""
+@cache
+def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(anchor=anchor, families_of=families_of, shown_trace=shown_trace, telling=telling,
-                               step_sentence=step_sentence)
+                               step_sentence=step_sentence, lines=lines)
+    return environment.get_template("report.html.j2")
+
+
+def render(results: Results) -> str:
+    """The report as one HTML text."""
     entries = results.entries()
     rows = _rows(results, entries)
     grouped = _grouped(rows)
     touched = {area: rows for area, rows in grouped.items() if any(row.cells for row in rows)}
     wide = sorted((row for row in rows if len(row.requirement.allow) > 1 and row.cells),
                   key=lambda row: (-len(row.requirement.allow), row.requirement.id))
-    return environment.get_template("report.html.j2").render(
+    return _template().render(
         results=results,
         texts={key: requirement.text for key, requirement in results.requirements.items()},
         run=results.run,

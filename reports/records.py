@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +19,14 @@ Json = dict[str, Any]
 R = TypeVar("R")
 
 
+_FIELDS: dict[type[Any], frozenset[str]] = {}
+
+
 def _typed(kind: type[R], record: Json) -> R:
     """The fields of `kind` out of `record`; what a later schema adds is left aside."""
-    known = {each.name for each in fields(kind)}
+    known = _FIELDS.get(kind)
+    if known is None:
+        known = _FIELDS[kind] = frozenset(each.name for each in fields(kind))
     return kind(**{key: value for key, value in record.items() if key in known and value is not None})
 
 
@@ -82,6 +88,7 @@ class Scenario:
     oracle: Json | None = None
     trace: list[str] = field(default_factory=list)
     trace_dropped: int = 0
+    trace_digest: str = ""
     output_tail: str = ""
     replay: str = ""
 
@@ -96,21 +103,21 @@ class Run:
 
 @dataclass
 class Entry:
-    """A scenario with all its runs, of which there are several with --repeat."""
+    """A scenario with all its runs, of which there are several with --repeat. They are all there before it is asked anything."""
 
     name: str
     runs: list[Run] = field(default_factory=list)
 
-    @property
+    @cached_property
     def gravest(self) -> Run:
         """The run that speaks for all: the first of the gravest verdict."""
         return min(self.runs, key=lambda run: (not run.record.unexpected, GRAVITY.index(run.record.verdict)))
 
-    @property
+    @cached_property
     def counts(self) -> Counter[str]:
         return Counter(run.record.verdict for run in self.runs)
 
-    @property
+    @cached_property
     def verdict(self) -> str:
         """What all runs agree on, or that they do not."""
         return "flaky" if len(self.counts) > 1 else self.runs[0].record.verdict

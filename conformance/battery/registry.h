@@ -23,5 +23,7 @@ std::vector<Scenario>& AllScenarios();
 void AddSelftest();
 std::string FullName(const Scenario& scenario, const Flavor& flavor);
 void RegisterTests();  // with GoogleTest; once, before RUN_ALL_TESTS
+// For a process that forks for one scenario after the other: finding the one that is wanted takes nothing then.
+void NameScenarios();
 
 }  // namespace sockproof

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <unordered_map>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -36,6 +39,12 @@ class ScenarioTest : public testing::Test {
   const Flavor& flavor_;
 };
 
+using Names = std::unordered_map<std::string, std::pair<const Scenario*, const Flavor*>>;
+Names& ByName() {
+  static Names names;
+  return names;
+}
+
 }  // namespace
 
 std::vector<Scenario>& AllScenarios() {
@@ -62,14 +71,23 @@ void RegisterTests() {
   // The runner names one scenario: to register all the others would take longer than most scenarios run.
   const std::string filter = GTEST_FLAG_GET(filter);
   const bool only_one = filter.find_first_of("*?:-") == std::string::npos;
+  const auto add = [](const Scenario* scenario, const Flavor* flavor) {
+    testing::RegisterTest(scenario->suite, fmt::format("{}/{}", scenario->name, flavor->name).c_str(), nullptr, nullptr,
+                          scenario->file, scenario->line,
+                          [scenario, flavor]() -> testing::Test* { return new ScenarioTest(scenario, flavor); });
+  };
+  if (const auto found = ByName().find(filter); found != ByName().end()) return add(found->second.first, found->second.second);
   for (const Scenario& scenario : AllScenarios()) {
     if (only_one && filter.rfind(scenario.suite, 0) != 0) continue;
     for (const Flavor* flavor : scenario.over.flavors) {
-      if (only_one && FullName(scenario, *flavor) != filter) continue;
-      testing::RegisterTest(scenario.suite, fmt::format("{}/{}", scenario.name, flavor->name).c_str(), nullptr, nullptr,
-                            scenario.file, scenario.line,
-                            [s = &scenario, flavor]() -> testing::Test* { return new ScenarioTest(s, flavor); });
+      if (!only_one || FullName(scenario, *flavor) == filter) add(&scenario, flavor);
     }
+  }
+}
+
+void NameScenarios() {
+  for (const Scenario& scenario : AllScenarios()) {
+    for (const Flavor* flavor : scenario.over.flavors) ByName()[FullName(scenario, *flavor)] = {&scenario, flavor};
   }
 }
 

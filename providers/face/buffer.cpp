@@ -63,8 +63,17 @@ GuardedBuffer::GuardedBuffer(std::size_t size) : size_(size) {
 GuardedBuffer::~GuardedBuffer() { TheSpares().Keep(base_, mapped_); }
 
 bool GuardedBuffer::CheckUntouchedFrom(std::size_t used, std::string_view call) const {
-  for (std::size_t i = used; i < size_; ++i) {
-    if (data_[i] == kPoison) continue;
+  const uint8_t* const end = data_ + size_;
+  const uint8_t* touched = data_ + used;
+  // Word by word, as most buffers are large and untouched.
+  constexpr uint64_t kPoisoned = UINT64_MAX / 0xff * kPoison;
+  for (uint64_t word = kPoisoned; end - touched >= 8; touched += 8) {
+    std::memcpy(&word, touched, sizeof word);
+    if (word != kPoisoned) break;
+  }
+  touched = std::find_if(touched, end, [](uint8_t byte) { return byte != kPoison; });
+  if (touched != end) {
+    const auto i = static_cast<std::size_t>(touched - data_);
     Host::Get().reporter().ContractBroken(
         "output_within_length",
         fmt::format("{} wrote {:#04x} at byte {} of a buffer of {}, of which it may use {}", call, data_[i], i, size_, used));

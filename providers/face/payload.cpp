@@ -16,8 +16,32 @@ uint64_t Block(uint64_t seed, uint64_t number) {
   return z ^ (z >> 31);
 }
 
+// So that its bytes lie in memory with the lowest first.
+uint64_t InOrder(uint64_t block) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  return __builtin_bswap64(block);
+#else
+  return block;
+#endif
+}
+
 uint8_t ByteAt(uint64_t seed, uint64_t position) {
   return static_cast<uint8_t>(Block(seed, position / 8) >> (8 * (position % 8)));
+}
+
+// Where `data` first differs from `piece`; its length if nowhere.
+uint64_t FirstDifference(const Payload& piece, const uint8_t* data) {
+  uint64_t at = 0;
+  const auto differs = [&] { return data[at] != piece.At(at); };
+  for (; at < piece.length && (piece.offset + at) % 8 != 0; ++at) {
+    if (differs()) return at;
+  }
+  for (; at + 8 <= piece.length; at += 8) {
+    const uint64_t block = InOrder(Block(piece.seed, (piece.offset + at) / 8));
+    if (std::memcmp(data + at, &block, sizeof block) != 0) break;
+  }
+  while (at < piece.length && !differs()) ++at;
+  return at;
 }
 
 }  // namespace
@@ -29,8 +53,8 @@ void Payload::Fill(uint8_t* out) const {
   const uint64_t end = offset + length;
   while (position < end && position % 8 != 0) *out++ = ByteAt(seed, position++);
   for (; position + 8 <= end; position += 8, out += 8) {
-    const uint64_t block = Block(seed, position / 8);
-    for (int i = 0; i < 8; ++i) out[i] = static_cast<uint8_t>(block >> (8 * i));
+    const uint64_t block = InOrder(Block(seed, position / 8));
+    std::memcpy(out, &block, sizeof block);
   }
   while (position < end) *out++ = ByteAt(seed, position++);
 }
@@ -44,13 +68,12 @@ std::vector<uint8_t> Payload::Bytes() const {
 std::string Payload::Difference(const uint8_t* data, uint64_t size) const {
   Payload expected = *this;
   expected.length = std::min(size, length);
-  const std::vector<uint8_t> want = expected.Bytes();
-  const auto [found, wanted] = std::mismatch(data, data + expected.length, want.begin());
-  if (wanted == want.end()) {
+  const uint64_t at = FirstDifference(expected, data);
+  if (at == expected.length) {
     return size <= length ? std::string{} : fmt::format("{} bytes more than the {} that were sent", size - length, length);
   }
-  const uint64_t at = static_cast<uint64_t>(wanted - want.begin());
-  std::string text = fmt::format("byte {} of the stream is {:#04x}, not {:#04x}", offset + at, *found, *wanted);
+  const uint8_t* const found = data + at;
+  std::string text = fmt::format("byte {} of the stream is {:#04x}, not {:#04x}", offset + at, *found, At(at));
   // Sixteen bytes are enough to say where a piece of the stream comes from.
   constexpr uint64_t kProbe = 16;
   constexpr uint64_t kReach = 1u << 16;
