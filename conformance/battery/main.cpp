@@ -1,5 +1,6 @@
 // The battery: all scenarios in one program. The runner starts it once a scenario; docs/architecture.md says what passes between
 // the two.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -21,6 +22,7 @@
 #include "battery/records.h"
 #include "battery/registry.h"
 #include "battery/replay.h"
+#include "catalogue/capabilities.h"
 #include "catalogue/requirement.h"
 #include "face/agent.h"
 #include "face/names.h"
@@ -59,9 +61,10 @@ json Texts(const TextList& list) {
   return array;
 }
 
-// Those that check something of which the profile speaks.
+// Those that check something of which the profile speaks, by means that it knows.
 json ListScenarios(int profile) {
   json array = json::array();
+  const auto known = [profile](int32_t capability) { return ProfileKnows(profile, CapabilityName(capability)); };
   for (const Scenario& scenario : AllScenarios()) {
     json ids = json::array();
     bool concerned = false;
@@ -69,8 +72,9 @@ json ListScenarios(int profile) {
       ids.push_back(requirement->id);
       concerned = concerned || requirement->For(profile) != nullptr;
     }
-    if (!concerned) continue;
+    if (!concerned || !std::all_of(scenario.over.needs.begin(), scenario.over.needs.end(), known)) continue;
     for (const Flavor* flavor : scenario.over.flavors) {
+      if (!known(flavor->capability)) continue;
       array.push_back({{"name", FullName(scenario, *flavor)},
                        {"area", scenario.requirements.front()->area},
                        {"suite", scenario.suite},
@@ -238,8 +242,11 @@ int Main(int argc, char** argv) {
   if (!list.empty()) return Fail("--list takes 'scenarios', 'requirements' or 'faults'");
 
 #ifndef _WIN32
-  if (serve >= 0) oracle::Rule::Resolve();
-  if (serve >= 0) testing::GTEST_FLAG(filter) = ServeScenarios(serve);
+  if (serve >= 0) {
+    oracle::Rule::Resolve();
+    NameScenarios();
+    testing::GTEST_FLAG(filter) = ServeScenarios(serve);
+  }
 #endif
   Recorder& recorder = Recorder::Get();
   recorder.UseProfile(number);

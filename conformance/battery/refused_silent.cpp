@@ -7,10 +7,14 @@
 namespace sockproof {
 namespace {
 
-// One retry, and no more than a second or so where the implementation lets that limit an attempt.
-void GiveUpSoon(Socket& socket) {
-  static_cast<void>(Must(socket.Set(SP_TCP_SYNCNT, 1)));
+// One retry, and no more than a second or so where the implementation lets that limit an attempt. How long that may take: minutes
+// where it has no such option, which a virtual clock has for nothing.
+Nanoseconds GiveUpSoon(Socket& socket) {
+  const Result set = socket.Set(SP_TCP_SYNCNT, 1);
+  if (!set.ok() && Host::Get().HasVirtualClock()) return seconds(300);
+  static_cast<void>(Must(set));
   static_cast<void>(socket.Set(SP_TCP_USER_TIMEOUT, 1000));
+  return Patience();
 }
 
 }  // namespace
@@ -23,16 +27,16 @@ SCENARIO(Refused, NobodyAnswers, kTcp.Needs({SP_CAP_SILENCE, SP_CAP_THREADS}).Wa
   GiveUpSoon(blocking);
   auto connector = Spawn("connector", [&] { return blocking.Connect(listener.address); });
   Socket nonblocking = net.NewConnecting(SP_NONBLOCKING);
-  GiveUpSoon(nonblocking);
+  const Nanoseconds most = GiveUpSoon(nonblocking);
   static_cast<void>(nonblocking.Connect(listener.address));
 
-  const uint32_t events = Events(nonblocking, SP_OUT, Patience(), EventMechanism());
+  const uint32_t events = Events(nonblocking, SP_OUT, most, EventMechanism());
   CHECK_REQUIREMENT(refused::poll_writable, Readiness((events & SP_OUT) != 0, fmt::format("events {:#x}", events)));
   CHECK_REQUIREMENT(refused::poll_error, Readiness((events & SP_ERR) != 0, fmt::format("events {:#x}", events)));
   CHECK_REQUIREMENT(refused::peer_name, nonblocking.PeerName());
   CHECK_REQUIREMENT(refused::timeout_nonblocking, nonblocking.TakeError());
   CHECK_REQUIREMENT(refused::error_clears, nonblocking.TakeError());
-  CHECK_REQUIREMENT(refused::timeout, connector.Join());
+  CHECK_REQUIREMENT(refused::timeout, connector.Join(most));
 }
 
 // The same where the number of retries is a knob, and no option of the socket.
@@ -65,22 +69,28 @@ SCENARIO(Refused, SelectShowsThatNobodyAnswers, kTcp.Needs({SP_CAP_SILENCE, SP_C
   Listener listener = ListenOn(net);
   const Silence silence(listener.socket);
   Socket client = net.NewConnecting(SP_NONBLOCKING);
-  GiveUpSoon(client);
+  const Nanoseconds most = GiveUpSoon(client);
   static_cast<void>(client.Connect(listener.address));
-  const uint32_t events = Events(client, SP_OUT, Patience(), SP_SELECT);
+  const uint32_t events = Events(client, SP_OUT, most, SP_SELECT);
   CHECK_REQUIREMENT(refused::select_writable, Readiness((events & SP_OUT) != 0));
   CHECK_REQUIREMENT(refused::timeout_nonblocking, client.TakeError());
 }
 
 SCENARIO(Refused, TheQueueStaysFull, kTcp.Needs({SP_CAP_THREADS}).Waits(milliseconds(1050)), refused::timeout_full_backlog,
          refused::timeout_full_backlog_seen, refused::peer_name) {
-  FullListener full = FillListener(net);
+  // By hand: whoever refuses what does not fit is asked here as well, and not held up by silence.
+  const Listener listener = ListenOn(net, 0);
+  Filled filled = FillBacklog(listener, net);
+  if (!filled.waiting.has_value()) Host::Get().reporter().NotSupported("full_backlog", "the queue of a listener has no end here");
+  const bool ignored = filled.overflow.name() == "pending";
+  filled.waiting.reset();
   Socket blocking = net.NewConnecting();
-  GiveUpSoon(blocking);
-  auto connector = Spawn("connector", [&] { return blocking.Connect(full.listener.address); });
   Socket nonblocking = net.NewConnecting(SP_NONBLOCKING);
-  GiveUpSoon(nonblocking);
-  const Outcome asynchronous = ConnectToTheEnd(nonblocking, net, full.listener.address);
+  if (ignored) {
+    for (Socket* socket : {&blocking, &nonblocking}) static_cast<void>(GiveUpSoon(*socket));
+  }
+  auto connector = Spawn("connector", [&] { return blocking.Connect(listener.address); });
+  const Outcome asynchronous = ConnectToTheEnd(nonblocking, net, listener.address);
   CHECK_REQUIREMENT(refused::timeout_full_backlog, asynchronous);
   CHECK_REQUIREMENT(refused::timeout_full_backlog_seen, asynchronous);
   const Result result = connector.Join();
@@ -90,7 +100,7 @@ SCENARIO(Refused, TheQueueStaysFull, kTcp.Needs({SP_CAP_THREADS}).Waits(millisec
 }
 
 SCENARIO(Refused, TheNumberOfRetriesIsTheTime, kTcp46.Waits(milliseconds(3100)), refused::syn_count_time,
-         refused::syn_count_time_seen, refused::user_timeout_bounds_connect, refused::timeout_full_backlog) {
+         refused::syn_count_time_seen, refused::user_timeout_bounds_connect) {
   FullListener full = FillListener(net);
   Socket counted = net.NewConnecting(SP_NONBLOCKING);
   static_cast<void>(Must(counted.Set(SP_TCP_SYNCNT, 1)));
@@ -106,7 +116,6 @@ SCENARIO(Refused, TheNumberOfRetriesIsTheTime, kTcp46.Waits(milliseconds(3100)),
   const Outcome given_up = Timing(watch, seconds(3), milliseconds(10));
   CHECK_REQUIREMENT(refused::syn_count_time, given_up);
   CHECK_REQUIREMENT(refused::syn_count_time_seen, given_up);
-  CHECK_REQUIREMENT(refused::timeout_full_backlog, counted.TakeError());
 }
 
 SCENARIO(Refused, TheNumberOfRetriesAsAnOption, kTcp46, refused::syn_count_kept, refused::syn_count_limit,

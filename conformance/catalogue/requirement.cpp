@@ -1,5 +1,7 @@
 #include "catalogue/requirement.h"
 
+#include "catalogue/capabilities.h"
+
 namespace sockproof {
 
 const char* LevelName(Level level) {
@@ -20,6 +22,14 @@ int Catalogue::ProfileNumber(std::string_view name) const {
     if (name == profiles[i].name) return static_cast<int>(i);
   }
   return -1;
+}
+
+bool ProfileKnows(int profile, std::string_view capability) {
+  if (kProfileCapabilities[profile].Contains(capability)) return true;
+  for (std::size_t i = 0; i < TheCatalogue().profile_count; ++i) {
+    if (kProfileCapabilities[i].Contains(capability)) return false;
+  }
+  return true;
 }
 
 }  // namespace sockproof

@@ -93,3 +93,24 @@ def test_a_must_of_linux_has_a_document(built: build.Build) -> None:
     bare = [entry["id"] for entry in listed(built, "requirements", "--profile=linux") if entry["level"] == "MUST"
             and all(str(cite).startswith(("seen on", "Linux 6")) for cite in entry["cite"])]  # type: ignore[attr-defined]
     assert not bare
+
+
+def test_a_profile_may_name_capabilities_that_there_are(compiler: Path, tmp_path: Path) -> None:
+    compiled(compiler, tmp_path, AREA)
+    profiles = (tmp_path / "profiles.toml").read_text()
+    for good, name in ((True, "epoll"), (False, "wings")):
+        (tmp_path / "profiles.toml").write_text(profiles.replace('capabilities = ["epoll"]', f'capabilities = ["{name}"]'))
+        done = subprocess.run([compiler, tmp_path / "generated", *sorted(tmp_path.glob("*.toml"))], capture_output=True, text=True,
+                              check=False)
+        assert (done.returncode == 0) == good, done.stderr
+    assert "there is no capability 'wings'" in done.stderr
+
+
+def test_what_only_other_documents_know_is_left_out(built: build.Build) -> None:
+    families = {profile: {scenario["family"] for scenario in listed(built, "scenarios", f"--profile={profile}")}
+                for profile in ("posix", "linux", "winsock")}
+    assert "seqpacket" in families["posix"] and "seqpacket" in families["linux"]
+    assert "seqpacket" not in families["winsock"] and "unix" in families["winsock"]
+    names = {profile: {scenario["name"] for scenario in listed(built, "scenarios", f"--profile={profile}")}
+             for profile in ("posix", "linux")}
+    assert "Refused.EpollShowsIt/inet" in names["linux"] and "Refused.EpollShowsIt/inet" not in names["posix"]

@@ -40,7 +40,6 @@ ConditionAnswer AskCondition(const TcpListener::Request& request, int32_t family
   answer.verdict = args.condition(args.condition_context, &asked);
   answer.group_is_valid = asked.group == 0;  // no groups can be made here, so none can be joined
   ConnectData back;
-  if (caller.qos && asked.has_qos != 0) back.qos = asked.qos;
   if (asked.callee_data.data != nullptr) {
     const std::size_t length = std::min<std::size_t>(asked.callee_data.length, reply.size());
     back.bytes.assign(reply.begin(), reply.begin() + static_cast<std::ptrdiff_t>(length));

@@ -22,12 +22,14 @@ Profile Posix() {
   profile.name = "posix";
   profile.capabilities =
       With(kEverywhere, {SP_CAP_UNIX_STREAM, SP_CAP_UNIX_SEQPACKET, SP_CAP_UNIX_DATAGRAM, SP_CAP_POLL, SP_CAP_HANDLE_PASSING});
-  profile.options = {
-      SP_SO_ERROR,     SP_SO_TYPE,      SP_SO_ACCEPTCONN,     SP_SO_REUSEADDR, SP_SO_KEEPALIVE,  SP_SO_BROADCAST,
-      SP_SO_DONTROUTE, SP_SO_OOBINLINE, SP_SO_DEBUG,          SP_SO_SNDBUF,    SP_SO_RCVBUF,     SP_SO_LINGER,
-      SP_TCP_NODELAY,  SP_IPV6_V6ONLY,  SP_IPV6_UNICAST_HOPS, SP_SO_RCVTIMEO,  SP_SO_SNDTIMEO,   SP_SO_RCVLOWAT,
-      SP_SO_SNDLOWAT,  SP_SO_DOMAIN,    SP_SO_PROTOCOL,       SP_TCP_STATE,    SP_TCP_UNACCEPTED};  // so that scenarios may see
-                                                                                                    // what they wait for
+  profile.options = {SP_SO_ERROR,     SP_SO_TYPE,      SP_SO_ACCEPTCONN,     SP_SO_REUSEADDR, SP_SO_KEEPALIVE, SP_SO_BROADCAST,
+                     SP_SO_DONTROUTE, SP_SO_OOBINLINE, SP_SO_DEBUG,          SP_SO_SNDBUF,    SP_SO_RCVBUF,    SP_SO_LINGER,
+                     SP_TCP_NODELAY,  SP_IPV6_V6ONLY,  SP_IPV6_UNICAST_HOPS, SP_SO_RCVTIMEO,  SP_SO_SNDTIMEO,  SP_SO_RCVLOWAT,
+                     SP_SO_SNDLOWAT,  SP_SO_DOMAIN,    SP_SO_PROTOCOL};
+  // What no edition has and nearly everybody offers, so that what POSIX does say of ports that are shared, of probes and of
+  // time-outs can be tried; and what lets scenarios see what they wait for.
+  profile.options.insert({SP_SO_REUSEPORT, SP_TCP_SYNCNT, SP_TCP_LINGER2, SP_TCP_KEEPIDLE, SP_TCP_KEEPINTVL, SP_TCP_KEEPCNT,
+                          SP_TCP_USER_TIMEOUT, SP_TCP_STATE, SP_TCP_UNACCEPTED});
   profile.inherited = {SP_SO_DEBUG,     SP_SO_REUSEADDR, SP_SO_KEEPALIVE, SP_SO_DONTROUTE, SP_SO_BROADCAST,
                        SP_SO_OOBINLINE, SP_SO_SNDBUF,    SP_SO_RCVBUF,    SP_SO_LINGER,    SP_SO_RCVTIMEO,
                        SP_SO_SNDTIMEO,  SP_SO_RCVLOWAT,  SP_TCP_NODELAY,  SP_IPV6_V6ONLY,  SP_IPV6_UNICAST_HOPS};
@@ -51,8 +53,7 @@ Profile Linux() {
   Profile profile = Posix();
   profile.name = "linux";
   profile.capabilities = With(profile.capabilities, {SP_CAP_ABSTRACT_NAMES, SP_CAP_EPOLL});
-  for (const int32_t option : {SP_SO_REUSEPORT,
-                               SP_SO_PRIORITY,
+  for (const int32_t option : {SP_SO_PRIORITY,
                                SP_SO_MARK,
                                SP_SO_INCOMING_CPU,
                                SP_SO_PASSCRED,
@@ -78,13 +79,7 @@ Profile Linux() {
                                SP_TCP_CORK,
                                SP_TCP_MAXSEG,
                                SP_TCP_DEFER_ACCEPT,
-                               SP_TCP_SYNCNT,
-                               SP_TCP_LINGER2,
                                SP_TCP_QUICKACK,
-                               SP_TCP_KEEPIDLE,
-                               SP_TCP_KEEPINTVL,
-                               SP_TCP_KEEPCNT,
-                               SP_TCP_USER_TIMEOUT,
                                SP_TCP_WINDOW_CLAMP,
                                SP_TCP_FASTOPEN,
                                SP_TCP_NOTSENT_LOWAT,
@@ -238,10 +233,20 @@ std::size_t BacklogRule::Capacity(int32_t asked, int64_t most) const {
   return static_cast<std::size_t>(std::max(wanted + extra, least));
 }
 
+namespace {
+
+const std::vector<Profile>& Profiles() {
+  static const std::vector<Profile> profiles = {Linux(), Posix(), Winsock(), WinsockSpi()};
+  return profiles;
+}
+// Made when the program begins: one that forks for each scenario makes them once.
+[[maybe_unused]] const std::vector<Profile>& made_early = Profiles();
+
+}  // namespace
+
 const Profile* FindProfile(std::string_view name) {
-  static const std::vector<Profile> kProfiles = {Linux(), Posix(), Winsock(), WinsockSpi()};
-  if (name.empty()) return &kProfiles.front();
-  for (const Profile& profile : kProfiles) {
+  if (name.empty()) return &Profiles().front();
+  for (const Profile& profile : Profiles()) {
     if (profile.name == name) return &profile;
   }
   return nullptr;

@@ -59,7 +59,7 @@ struct AreaDef {
 };
 struct ProfileDef {
   std::string name, text, inherits;
-  std::vector<std::string> options;
+  std::vector<std::string> options, capabilities;
   Place place;
 };
 
@@ -235,8 +235,12 @@ class Compiler {
   void ReadProfiles(const std::string& file, const toml::table& table) {
     const Reader reader(file, table, {"profile"});
     for (const toml::table* item : reader.Tables("profile")) {
-      const Reader profile(file, *item, {"name", "text", "inherits", "options"});
-      ProfileDef def{profile.Text("name"), profile.Text("text"), profile.Text("inherits", false), profile.Texts("options", false),
+      const Reader profile(file, *item, {"name", "text", "inherits", "options", "capabilities"});
+      ProfileDef def{profile.Text("name"),
+                     profile.Text("text"),
+                     profile.Text("inherits", false),
+                     profile.Texts("options", false),
+                     profile.Texts("capabilities", false),
                      profile.place()};
       if (!IsIdentifier("profile_" + Identifier(def.name)))
         throw Refused(profile.place("name"), fmt::format("'{}' is no lower-case name", def.name));
@@ -244,8 +248,11 @@ class Compiler {
         if (!sockproof::OptionByName(option))
           throw Refused(profile.place("options"), fmt::format("there is no option '{}'", option));
       }
+      for (const std::string& capability : def.capabilities) CheckCapability(profile.place("capabilities"), capability);
       for (const ProfileDef& parent : profiles_) {
-        if (parent.name == def.inherits) def.options.insert(def.options.end(), parent.options.begin(), parent.options.end());
+        if (parent.name != def.inherits) continue;
+        def.options.insert(def.options.end(), parent.options.begin(), parent.options.end());
+        def.capabilities.insert(def.capabilities.end(), parent.capabilities.begin(), parent.capabilities.end());
       }
       profiles_.push_back(std::move(def));
     }
@@ -380,7 +387,8 @@ class Compiler {
   }
 
   std::string Data() const {
-    std::string text = "// Made by catalogue-compiler.\n#include \"catalogue/requirement.h\"\n";
+    std::string text =
+        "// Made by catalogue-compiler.\n#include \"catalogue/capabilities.h\"\n#include \"catalogue/requirement.h\"\n";
     for (const AreaDef& area : areas_) text += fmt::format("#include \"catalogue/{}.h\"\n", area.area);
     text += "\nnamespace sockproof {\nnamespace {\n";
     std::string definitions, pointers;
@@ -407,19 +415,24 @@ class Compiler {
       }
       definitions += fmt::format("}}  // namespace {}\n", area.area);
     }
-    std::map<std::string, std::string> options;
+    std::map<std::string, std::string> options, capabilities;
     for (const ProfileDef& profile : profiles_) {
       options[profile.name] = List(&text, fmt::format("profile_{}_options", Identifier(profile.name)), profile.options);
+      capabilities[profile.name] =
+          List(&text, fmt::format("profile_{}_capabilities", Identifier(profile.name)), profile.capabilities);
     }
     text += "}  // namespace\n\n" + definitions + "\nnamespace {\nconstexpr Profile all_profiles[] = {\n";
     for (const ProfileDef& profile : profiles_) {
       text += fmt::format("    {{\"{}\", {}, {}, {}}},\n", profile.name, Quote(profile.text),
                           profile.inherits.empty() ? "nullptr" : Quote(profile.inherits), options[profile.name]);
     }
+    text += "};\nconstexpr TextList all_capabilities[] = {\n";
+    for (const ProfileDef& profile : profiles_) text += fmt::format("    {},\n", capabilities[profile.name]);
     text += "};\nconstexpr Area all_areas[] = {\n";
     for (const AreaDef& area : areas_)
       text += fmt::format("    {{\"{}\", \"{}\", {}}},\n", area.area, area.suite, Quote(area.title));
     text += "};\nconst Requirement* const all_requirements[] = {\n" + pointers + "};\n}  // namespace\n\n";
+    text += "const TextList* const kProfileCapabilities = all_capabilities;\n\n";
     text += fmt::format(
         "const Catalogue& TheCatalogue() {{\n  static const Catalogue catalogue{{all_profiles, {}, all_areas, {}, "
         "all_requirements, {}, "
