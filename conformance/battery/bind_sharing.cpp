@@ -11,7 +11,7 @@
 #include "battery/serving.h"
 #include "catalogue/bind.h"
 #include "catalogue/outcomes.h"
-#include "face/platform.h"
+#include "face/sameness.h"
 
 namespace sockproof {
 namespace {
@@ -96,7 +96,7 @@ SCENARIO(Bind, InUsePath, kLocal, bind::in_use_path, bind::in_use_harmless) {
 }
 
 SCENARIO(Bind, InUseAbstract, kLocal.Needs({SP_CAP_ABSTRACT_NAMES}), bind::in_use_abstract) {
-  std::string abstract = fmt::format("@sockproof.bind.{}", platform::ProcessId());
+  std::string abstract = fmt::format("@sockproof.bind.{}", ProcessTag());
   abstract[0] = '\0';
   const Address name = Address::Unix(abstract);
   const Socket first = MustBindAs(net, name, 0, true);

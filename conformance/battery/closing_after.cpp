@@ -12,7 +12,7 @@
 #include "battery/serving.h"
 #include "catalogue/closing.h"
 #include "catalogue/outcomes.h"
-#include "face/platform.h"
+#include "face/sameness.h"
 
 namespace sockproof {
 namespace {
@@ -22,7 +22,7 @@ constexpr int32_t kReadShutdowns[] = {SP_SHUT_RD, SP_SHUT_RDWR};
 // An abstract name that nobody else has.
 Address AbstractName() {
   static std::atomic<int> next{0};
-  std::string name = fmt::format("@sockproof.{}.{}", platform::ProcessId(), next++);
+  std::string name = fmt::format("@sockproof.{}.{}", ProcessTag(), next++);
   name[0] = '\0';
   return Address::Unix(name);
 }

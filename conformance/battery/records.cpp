@@ -16,6 +16,7 @@
 #include "face/agent.h"
 #include "face/flavor.h"
 #include "face/platform.h"
+#include "face/sameness.h"
 #include "face/threads.h"
 #include "face/trace.h"
 #include "oracle/oracle.h"
@@ -53,7 +54,9 @@ std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::er
 std::string TraceRecord() {
   const uint64_t written = Trace::Get().LinesWritten();
   const std::vector<std::string> lines = Trace::Get().Tail(kTraceLines);
-  return Dump(json{{"record", "trace"}, {"lines", lines}, {"dropped", written - std::min<uint64_t>(written, lines.size())}});
+  json record{{"record", "trace"}, {"lines", lines}, {"dropped", written - std::min<uint64_t>(written, lines.size())}};
+  if (const std::string digest = TraceDigest(); !digest.empty()) record["digest"] = digest;
+  return Dump(record);
 }
 
 struct Recorder::State {

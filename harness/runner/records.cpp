@@ -220,6 +220,8 @@ std::vector<json> scenario_records(const RunFacts& facts, const Outcome& outcome
                      {"trace_dropped", dropped},
                      {"output_tail", outcome.output_tail},
                      {"replay", replay_command(facts, scenario)}});
+  if (const auto& said = evidence.records.trace; said && said->contains("digest") && (*said)["digest"].is_string())
+    records.back()["trace_digest"] = (*said)["digest"];
   return records;
 }
 

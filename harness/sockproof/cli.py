@@ -1,13 +1,15 @@
 """The command line."""
 
 import enum
+import hashlib
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,11 +24,13 @@ from rich.table import Table
 
 from sockproof import bench as benchmark
 from sockproof import build
+from sockproof import coverage as lines
 from sockproof import doctor as examination
 from sockproof import mutants as teeth
 from sockproof import newprovider, owntests, paths
 from sockproof import prepare as preparation
 from sockproof import runner, shimcheck, targets
+from sockproof import traces as sameness
 from sockproof.show import Show
 
 app = typer.Typer(name="sockproof", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
@@ -124,6 +128,37 @@ def write_views(results: Results, folder: Path) -> Path:
     return folder / "report.html"
 
 
+class Views:
+    """What people look at, written by processes beside the run of the next target: on more than one core it takes no time."""
+
+    def __init__(self) -> None:
+        self._writers: dict[int, Path] = {}
+
+    def write(self, results: Results, folder: Path) -> Path:
+        """Begins to write them into `folder`; gives the HTML report's path, which is there after `finish`."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        writer = os.fork()
+        if writer == 0:
+            code = 1
+            try:
+                write_views(results, folder)
+                code = 0
+            except OSError as reason:
+                print(f"sockproof: cannot write the report: {reason}", file=sys.stderr)
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        self._writers[writer] = folder
+        return folder / "report.html"
+
+    def finish(self) -> bool:
+        """Waits until all are there. False: one could not be written, and has said why."""
+        ended = [os.waitstatus_to_exitcode(os.waitpid(writer, 0)[1]) for writer in self._writers]
+        self._writers.clear()
+        return not any(ended)
+
+
 def _option(*names: str, says: str, least: Optional[float] = None) -> Any:
     """An option whose default is the runner's business."""
     return typer.Option(None, *names, help=says, min=least, show_default=False)
@@ -172,14 +207,23 @@ def run(
                              isolation=isolation.value if isolation else None, timeout_scale=timeout_scale, strict=strict,
                              fault=fault, stop_at_first=stop_at_first)
     codes: list[int] = []
-    for each in chosen:
-        folder = output
-        if output is not None and each is not None and len(chosen) > 1:
-            folder = output / _plain(each.name)
-        with _prepared(each, preset.value, jobs) as built:
-            codes.append(_run_one(built, each, options, folder, format, several=len(chosen) > 1))
-        if codes[-1] == runner.HARNESS_FAILED:
-            break
+    views = Views()
+    builds: dict[bool, build.Build] = {}  # one for all targets of a system
+    with ExitStack() as beside:
+        for each in chosen:
+            folder = output
+            if output is not None and each is not None and len(chosen) > 1:
+                folder = output / _plain(each.name)
+            system = each is not None and each.for_windows
+            if system not in builds:
+                builds[system] = beside.enter_context(_prepared(each, preset.value, jobs))
+                if len(chosen) > 1:
+                    options.battery_digest = hashlib.sha256(builds[system].battery.read_bytes()).hexdigest()
+            codes.append(_run_one(builds[system], each, options, folder, format, views, several=len(chosen) > 1))
+            if codes[-1] == runner.HARNESS_FAILED:
+                break
+    if not views.finish():
+        codes.append(runner.HARNESS_FAILED)
     # What is worst is said: the harness failed, something unexpected; nothing ran only if that is so everywhere.
     raise typer.Exit(next(code for code in (runner.HARNESS_FAILED, runner.UNEXPECTED, runner.AS_EXPECTED, runner.NOTHING_RAN)
                           if code in codes))
@@ -190,8 +234,8 @@ def _plain(name: str) -> str:
 
 
 def _run_one(built: build.Build, chosen: Optional[targets.Target], asked: runner.Options, output: Optional[Path],
-             format: RunFormat, several: bool) -> int:
-    """One target: runs it, shows it, writes its report. The exit code."""
+             format: RunFormat, views: Views, several: bool) -> int:
+    """One target: runs it, shows it, begins to write its report. The exit code."""
     name = chosen.name if chosen else "resumed"
     try:
         folder = asked.resume or output or paths.results_dir(f"{_plain(name)}-{datetime.now():%Y%m%d-%H%M%S}")
@@ -221,15 +265,15 @@ def _run_one(built: build.Build, chosen: Optional[targets.Target], asked: runner
                     checks = []
     except KeyboardInterrupt:
         job.code = runner.HARNESS_FAILED
-    if (folder / "results.jsonl").is_file():
-        results = load(folder)  # with --resume it holds more than what was streamed
+    if (asked.resume or job.code == runner.HARNESS_FAILED) and (folder / "results.jsonl").is_file():
+        results = load(folder)  # which holds more than what was streamed
     if format is RunFormat.failures:
         for entry in results.entries():
             if entry.unexpected:
                 print(f"{name} {entry.name}" if several else entry.name)
     show.summary(results)
     if results.run or results.scenarios:
-        show.line(f"report: {write_views(results, folder)}")
+        show.line(f"report: {views.write(results, folder)}")
     return job.code
 
 
@@ -406,6 +450,59 @@ def shim_check(command: str = typer.Argument(..., help="What stands behind shim:
 
     Exit code: 0 when nothing is wrong, 1 otherwise."""
     raise typer.Exit(0 if shimcheck.check(command, print, verbose) else 1)
+
+
+@app.command()
+def traces(target: str = typer.Argument("reference", help="As for run; a provider with a virtual clock"),
+           seeds: int = typer.Option(50, "--seeds", min=1, help="How many seeds, from --seed on"),
+           seed: int = typer.Option(1, "--seed", min=0, help="The first of them"),
+           times: int = typer.Option(5, "--times", min=2, help="How often each scenario is run with each"),
+           filter: Optional[str] = _option("--filter", says="Only these scenarios"),
+           jobs: Optional[int] = _option("--jobs", "-j", least=1, says="As for run"),
+           output: Optional[Path] = _option("--output", "-o", says="A file for the digest of each trace: two can be compared"),
+           ) -> None:
+    """Runs the battery with many seeds, and several times with each: the same seed must lead to the same trace.
+
+    Exit code: 0 when every run was as expected and all traces of a scenario and seed are the same, 1 otherwise, 3 if the
+    provider has no virtual clock."""
+    built = _build()
+    found: list[sameness.Traces] = []
+    for each in _targets(target):
+        for number in range(seed, seed + seeds):
+            found.append(sameness.collect(built, each, number, times, filter, jobs))
+            print(found[-1].sentence(), flush=True)
+            for name in found[-1].differing:
+                print(f"    differs: {name}: {' '.join(found[-1].digests[name])}")
+            for name, verdict in found[-1].unexpected:
+                print(f"    {verdict}: {name}")
+    if output is not None:
+        output.write_text("".join(line for one in found for line in one.lines()), encoding="utf-8")
+    scenarios = sum(len(one.digests) for one in found)
+    if scenarios == 0:
+        stop("no trace has a digest: only a provider with a virtual clock repeats itself", runner.NOTHING_RAN)
+    print(f"{scenarios} scenarios and seeds, {times} times each: {sum(len(one.differing) for one in found)} traces differ, "
+          f"{sum(len(one.unexpected) for one in found)} results unexpected")
+    raise typer.Exit(runner.AS_EXPECTED if all(one.good for one in found) else runner.UNEXPECTED)
+
+
+@app.command()
+def coverage(missed: bool = typer.Option(False, "--missed", help="Name the lines that no scenario reaches"),
+             least: float = typer.Option(85.0, "--least", min=0.0, max=100.0, help="Per cent; with less the exit code is 1"),
+             ) -> None:
+    """Says how much of the reference provider's code the battery reaches, over all profiles."""
+    built = _build(lines.PRESET)
+    try:
+        lines.run(built, _targets("reference"))
+        files = lines.count(built)
+    except lines.CoverageFailed as failed:
+        stop(str(failed))
+    for file in files:
+        print(f"{100 * file.reached / len(file.lines):6.1f} %  {file.reached:5} of {len(file.lines):5}  {file.name}")
+        if missed and file.missed:
+            print(f"          not: {file.missed}")
+    reached, there = sum(file.reached for file in files), sum(len(file.lines) for file in files)
+    print(f"{100 * reached / there:6.1f} %  {reached:5} of {there:5}  lines of {lines.PROVIDER}")
+    raise typer.Exit(runner.AS_EXPECTED if 100 * reached >= least * there else runner.UNEXPECTED)
 
 
 @app.command()

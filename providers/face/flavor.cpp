@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "face/host.h"
 #include "face/platform.h"
+#include "face/sameness.h"
 
 namespace sockproof {
 
@@ -50,9 +52,11 @@ void RemoveScratchDirectory() {
   std::filesystem::remove_all(TheScratch().path, ignored);
 }
 
+int ProcessTag() { return Host::Get().HasVirtualClock() ? 0 : static_cast<int>(platform::ProcessId()); }
+
 std::string FreshPath() {
   static std::atomic<int> next{0};
-  return fmt::format("{}/s{}.{}", ScratchDirectory(), platform::ProcessId(), next++);
+  return fmt::format("{}/s{}.{}", ScratchDirectory(), ProcessTag(), next++);
 }
 
 Socket Flavor::NewListening(uint32_t modes, Where where) const {
