@@ -158,8 +158,9 @@ def _battery(target: str, *words: str) -> Callable[[], str]:
     return _sockproof(["run", target, *words], r"scenarios? in .* unexpected")
 
 
-# What the reference provider has none of, as its sockets live in one process: docs/reference-provider.md.
-LEFT_OUT = {"processes", "signals", "cancellation"}
+# What the reference provider has none of, by name: its sockets live in one process, and around it there is neither a window system
+# nor the caller of a service provider. docs/reference-provider.md says so too.
+LEFT_OUT = {"processes", "signals", "cancellation", "window_messages", "spi"}
 
 
 def _reference() -> str:

@@ -4,96 +4,13 @@
 #include <memory>
 #include <utility>
 
-#include "reference/datagram_socket.h"
-#include "reference/local_socket.h"
+#include "reference/socket.h"
 #include "reference/stack.h"
-#include "reference/stream_socket.h"
 
 namespace sockproof::reference {
 namespace {
 
 constexpr int64_t kCost = kMicrosecond;  // of a call, in virtual time
-constexpr uint32_t kCreationModes = SP_NONBLOCKING | SP_CLOSE_ON_EXEC;
-constexpr int32_t kTcpNumber = 6, kUdpNumber = 17, kLocalNumber = 1, kMostProtocols = 256;
-
-bool Offers(const Stack& stack, int32_t capability) { return stack.profile().capabilities.count(capability) != 0; }
-
-int32_t CheckModes(uint32_t modes) {
-  if ((modes & SP_ASYNC) != 0) return SP_NOT_SUPPORTED;
-  return (modes & ~kCreationModes) != 0 ? SP_EINVAL : SP_OK;
-}
-
-int32_t MakeInternet(Stack* stack, const sp_socket_args& args, std::shared_ptr<Socket>* out) {
-  if (args.protocol < 0 || args.protocol >= kMostProtocols) return stack->profile().no_protocol_number;
-  switch (args.type) {
-    case SP_STREAM:
-      if (args.protocol != 0 && args.protocol != kTcpNumber) return SP_EPROTONOSUPPORT;
-      *out = std::make_shared<StreamSocket>(stack, args.family);
-      return SP_OK;
-    case SP_DATAGRAM:
-      if (args.protocol != 0 && args.protocol != kUdpNumber) return SP_EPROTONOSUPPORT;
-      *out = std::make_shared<DatagramSocket>(stack, args.family);
-      return SP_OK;
-    case SP_RAW:
-      return args.protocol == 0 ? SP_EPROTONOSUPPORT : SP_EPERM;
-    default:
-      return SP_ESOCKTNOSUPPORT;
-  }
-}
-
-int32_t MakeLocal(Stack* stack, const sp_socket_args& args, std::shared_ptr<Socket>* out) {
-  if (args.protocol != 0 && args.protocol != kLocalNumber) return SP_EPROTONOSUPPORT;
-  const int32_t type = args.type == SP_RAW ? static_cast<int32_t>(SP_DATAGRAM) : args.type;  // as Linux takes it
-  const bool offered = (type == SP_STREAM && Offers(*stack, SP_CAP_UNIX_STREAM)) ||
-                       (type == SP_SEQPACKET && Offers(*stack, SP_CAP_UNIX_SEQPACKET)) ||
-                       (type == SP_DATAGRAM && Offers(*stack, SP_CAP_UNIX_DATAGRAM));
-  if (!offered) return SP_ESOCKTNOSUPPORT;
-  *out = std::make_shared<LocalSocket>(stack, type);
-  return SP_OK;
-}
-
-int32_t Make(Stack* stack, const sp_socket_args& args, std::shared_ptr<Socket>* out) {
-  if (const int32_t error = CheckModes(args.modes); error != SP_OK) return error;
-  if (args.family == SP_INET || args.family == SP_INET6) return MakeInternet(stack, args, out);
-  if (args.family == SP_UNIX) return MakeLocal(stack, args, out);
-  if (args.family == SP_CONNDATA) {
-    if (!Offers(*stack, SP_CAP_CONNECT_DATA)) return SP_NOT_SUPPORTED;
-    if (args.type != SP_STREAM) return SP_ESOCKTNOSUPPORT;
-    if (args.protocol != 0) return SP_EPROTONOSUPPORT;
-    *out = std::make_shared<StreamSocket>(stack, args.family);
-    return SP_OK;
-  }
-  return SP_EAFNOSUPPORT;
-}
-
-sp_handle Install(Stack* stack, std::shared_ptr<File> file, uint32_t modes) {
-  if ((modes & SP_NONBLOCKING) != 0) file->nonblocking = true;
-  const int32_t kind = dynamic_cast<Epoll*>(file.get()) != nullptr ? SP_HANDLE_WATCHER : SP_HANDLE_SOCKET;
-  return {kind, 0, stack->handles().Add(Hold(std::move(file)), (modes & SP_CLOSE_ON_EXEC) != 0)};
-}
-
-int32_t CallSocket(Stack* stack, const sp_socket_args& args, sp_result* result) {
-  std::shared_ptr<Socket> socket;
-  if (const int32_t error = Make(stack, args, &socket); error != SP_OK) return error;
-  if (const int32_t error = stack->TakeBuffer(); error != SP_OK) return error;
-  if (const int32_t error = stack->handles().Room(); error != SP_OK) return error;
-  result->handle = Install(stack, socket, args.modes);
-  result->value = result->handle.value;
-  return SP_OK;
-}
-
-int32_t CallSocketpair(Stack* stack, sp_socketpair_args* args, sp_result* result) {
-  std::shared_ptr<Socket> one, two;
-  if (const int32_t error = Make(stack, args->of, &one); error != SP_OK) return error;
-  if (args->of.family != SP_UNIX) return SP_EOPNOTSUPP;
-  if (const int32_t error = stack->handles().Room(2); error != SP_OK) return error;
-  static_cast<void>(Make(stack, args->of, &two));
-  LocalSocket::Pair(std::static_pointer_cast<LocalSocket>(one), std::static_pointer_cast<LocalSocket>(two));
-  result->handle = Install(stack, one, args->of.modes);
-  args->second = Install(stack, two, args->of.modes);
-  result->value = 0;
-  return SP_OK;
-}
 
 // An overlapped call that came without an OVERLAPPED: AcceptEx and ConnectEx "cannot be NULL" there (Parameters).
 int32_t WithoutOverlapped(const Stack& stack, int32_t extended) {
@@ -207,67 +124,6 @@ int32_t CallIoctl(const Profile& profile, const Hold& file, const sp_ioctl_args&
   }
 }
 
-int32_t CallSetMode(HandleTable::Entry* entry, const sp_mode_args& args) {
-  constexpr uint32_t kKnown = SP_NONBLOCKING | SP_CLOSE_ON_EXEC | SP_ASYNC;
-  if (((args.set | args.clear) & ~kKnown) != 0) return SP_NOT_SUPPORTED;
-  File& file = *entry->file.get();
-  auto* socket = dynamic_cast<Socket*>(&file);
-  if ((args.clear & SP_NONBLOCKING) != 0 && socket != nullptr && socket->events().active()) return SP_EINVAL;
-  if ((args.clear & SP_NONBLOCKING) != 0) file.nonblocking = false;
-  if ((args.set & SP_NONBLOCKING) != 0) file.nonblocking = true;
-  if ((args.clear & SP_CLOSE_ON_EXEC) != 0) entry->close_on_exec = false;
-  if ((args.set & SP_CLOSE_ON_EXEC) != 0) entry->close_on_exec = true;
-  if ((args.clear & SP_ASYNC) != 0) file.async = false;
-  if ((args.set & SP_ASYNC) != 0) file.async = true;
-  return SP_OK;
-}
-
-int64_t Modes(const HandleTable::Entry& entry) {
-  int64_t modes = 0;
-  if (entry.file->nonblocking) modes |= SP_NONBLOCKING;
-  if (entry.file->async) modes |= SP_ASYNC;
-  if (entry.close_on_exec) modes |= SP_CLOSE_ON_EXEC;
-  return modes;
-}
-
-int32_t CallDuplicate(Stack* stack, const sp_handle& handle, const Hold& file, const sp_duplicate_args& args, sp_result* result) {
-  HandleTable& handles = stack->handles();
-  const int32_t kind = handle.kind == SP_HANDLE_WATCHER ? SP_HANDLE_WATCHER : SP_HANDLE_SOCKET;
-  if (args.onto == 0) {
-    if ((args.modes & ~static_cast<uint32_t>(SP_CLOSE_ON_EXEC)) != 0) return SP_NOT_SUPPORTED;
-    if (const int32_t error = handles.Room(); error != SP_OK) return error;
-    result->value = handles.Add(file, (args.modes & SP_CLOSE_ON_EXEC) != 0);
-  } else {
-    if ((args.modes & ~static_cast<uint32_t>(SP_CLOSE_ON_EXEC)) != 0) return SP_EINVAL;
-    const int64_t target = args.target.kind == SP_HANDLE_INVALID ? -1 : args.target.value;
-    if (!handles.CanHave(target)) return SP_EBADF;
-    if (target == handle.value) {
-      if (args.modes != 0) return SP_EINVAL;
-    } else {
-      const Hold before = handles.Remove(target);
-      handles.Put(target, file, (args.modes & SP_CLOSE_ON_EXEC) != 0);
-    }
-    result->value = target;
-  }
-  result->handle = {kind, 0, result->value};
-  return SP_OK;
-}
-
-int32_t CallClose(Stack* stack, const sp_handle& handle) {
-  if (handle.kind == SP_HANDLE_NOT_SOCKET || handle.kind == SP_HANDLE_PATH_ONLY) {
-    return stack->profile().bad_handle == SP_EBADF ? SP_OK : SP_ENOTSOCK;
-  }
-  if (handle.kind == SP_HANDLE_INVALID) return stack->profile().bad_handle;
-  const HandleTable::Entry* entry = stack->handles().Find(handle.value);
-  if (entry == nullptr) return stack->profile().bad_handle;
-  const auto* socket = dynamic_cast<const Socket*>(entry->file.get());
-  if (socket != nullptr && entry->file.last() && socket->CloseWouldBlock()) return SP_EAGAIN;
-  Hold file = stack->handles().Remove(handle.value);
-  if (stack->profile().close_ends_calls && !stack->handles().Has(file.get())) file->cancelled = true;
-  file.Drop();
-  return SP_OK;
-}
-
 int32_t OnSocket(Stack* stack, sp_call* call, const Hold& file, sp_result* result) {
   auto* socket = dynamic_cast<Socket*>(file.get());
   if (socket == nullptr) return SP_ENOTSOCK;
@@ -374,6 +230,8 @@ bool NeedsSession(const sp_call& call) {
 }
 
 }  // namespace
+
+bool Offers(const Stack& stack, int32_t capability) { return stack.profile().capabilities.count(capability) != 0; }
 
 int32_t FindFile(Stack* stack, const sp_handle& handle, Hold* file) {
   switch (handle.kind) {
