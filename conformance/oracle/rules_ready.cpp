@@ -143,7 +143,9 @@ void Reported(Court& court, const Operation& call, const Watcher& watcher, const
     if (socket.phases == kConnected && peer != nullptr)
       court.Allows(peer->out.taken > socket.read ? kWakes : kEndReady, call, "ready");
   }
-  if (socket.phases == kConnecting && court.Alone(socket) && (events & (SP_IN | SP_OUT)) != 0) {
+  // One that nobody answers is given up by itself in the end, and that is told.
+  const bool given_up = (events & SP_ERR) != 0 && call.elapsed_ns() >= 1'000'000'000;
+  if (socket.phases == kConnecting && court.Alone(socket) && (events & (SP_IN | SP_OUT)) != 0 && !given_up) {
     if (!Blames(court, kPending, call, entry.socket, "ready", EventNames(events))) return;
   }
   if (!SelectLike(watcher) && (events & (SP_HUP | SP_ERR)) != 0 && socket.consuming == 0 && socket.consumed < call.begin) {
