@@ -1,4 +1,5 @@
-// How a process of the battery speaks and dies: the stream that its records go to, its end, and what it still says when it crashes.
+// How a process of the battery speaks and dies: the stream that its records go to, its end, and what it still says when it
+// crashes.
 // last_words_posix.cpp and last_words_windows.cpp are its two halves.
 #pragma once
 
