@@ -198,7 +198,7 @@ int Fail(const std::string& why) {
 
 int Main(int argc, char** argv) {
   CLI::App app{"Drives a socket implementation through the scenarios of sockproof, one after the other in this process."};
-  std::string provider = kBuiltin.front().name, profile = "linux", list, replay, replay_scenario;
+  std::string provider = kBuiltin.front().name, profile = "linux", list, replay, replay_scenario, fault;
   uint64_t seed = 0;
   bool info = false, agent = false, selftest = false;
   int agent_in = -1, agent_out = -1;
@@ -208,6 +208,7 @@ int Main(int argc, char** argv) {
 #endif
   app.add_option("--provider", provider, kProviders);
   app.add_option("--profile", profile, "the documents that it answers to");
+  app.add_option("--fault", fault, "put this seeded fault into the provider: faulty:FAULT:PROVIDER");
   app.add_option("--list", list, "print 'scenarios', 'requirements' or 'faults' as JSON and leave");
   app.add_option("--seed", seed, "for what the provider draws by lot")->envname("SOCKPROOF_SEED");
   app.add_flag("--info", info, "print what this program and its provider are, as JSON, and leave");
@@ -246,8 +247,10 @@ int Main(int argc, char** argv) {
     oracle::Rule::Resolve();
     NameScenarios();
     testing::GTEST_FLAG(filter) = ServeScenarios(serve);
+    if (const char* asked = std::getenv("SOCKPROOF_FAULT")) fault = asked;
   }
 #endif
+  if (!fault.empty()) provider = "faulty:" + fault + ":" + provider;
   Recorder& recorder = Recorder::Get();
   recorder.UseProfile(number);
   Host& host = Host::Get();

@@ -80,10 +80,11 @@ std::size_t Workshop::next_job() {
   return last_job = best;
 }
 
-Attempt::Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsigned number)
+Attempt::Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsigned number, std::string fault)
     : workshop_(workshop),
       scenario_(scenario),
       task_(task),
+      fault_(std::move(fault)),
       directory_(workshop.temporary / fmt::format("{:06}", number)),  // as long a name for each: a trace tells lengths
       output_(scenario.name),
       timer_(workshop.context) {
@@ -96,6 +97,7 @@ std::vector<std::string> Attempt::arguments() const {
   arguments.insert(arguments.end(), workshop_.facts.emulator.begin(), workshop_.facts.emulator.end());
   arguments = for_job(std::move(arguments), static_cast<unsigned>(job_));
   for (std::string& word : battery_arguments(workshop_.facts, workshop_.battery)) arguments.push_back(std::move(word));
+  if (!fault_.empty()) arguments.push_back("--fault=" + fault_);
   arguments.push_back("--gtest_filter=" + scenario_.name);
   return arguments;
 }
@@ -130,9 +132,12 @@ void Attempt::start(Done done) {
     };
     auto on_exit = [self = shared_from_this()](Exit exit, ResourceUse use) { self->exited(exit, use); };
     if (workshop_.server != nullptr) {
-      const std::vector<std::string> request{wish_of(options.isolation), scenario_.name, options.variable,
+      const std::vector<std::string> request{wish_of(options.isolation),
+                                             scenario_.name,
+                                             options.variable,
                                              "TMPDIR=" + directory_.string(),
-                                             "SOCKPROOF_TRACE_FILE=" + (directory_ / "trace").string()};
+                                             "SOCKPROOF_TRACE_FILE=" + (directory_ / "trace").string(),
+                                             "SOCKPROOF_FAULT=" + fault_};
       process_ = Process::start_in(*workshop_.server, workshop_.context, workshop_.children, request, options.variable,
                                    std::move(on_output), std::move(on_exit));
     } else {
@@ -280,6 +285,10 @@ void Attempt::remove_directory() {
   ::unlink((directory_ / "trace").c_str());
   if (::rmdir(directory_.c_str()) == 0) return;
   remove_tree(directory_);
+}
+
+void Attempt::cut_short() {
+  if (process_ && (phase_ == Phase::running || phase_ == Phase::stacks)) end_by_force();
 }
 
 void Attempt::abandon() {

@@ -51,12 +51,15 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   using Done = std::function<void(Attempt&)>;
 
   /// `number` is unique in the run; it names the directory.
-  Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsigned number);
+  /// `fault` is put into the provider; empty: none.
+  Attempt(Workshop& workshop, const Scenario& scenario, Task task, unsigned number, std::string fault = {});
 
   /// `done` is told once, later, when everything about it is known and nothing of it runs any more.
   void start(Done done);
   /// Ends it at once; nobody is told.
   void abandon();
+  /// Ends it at once; `done` is told as ever.
+  void cut_short();
 
   /// Looks at processor time and memory; called often. Returns whether it holds a core.
   ActivityMeter::State sample(std::chrono::steady_clock::time_point now);
@@ -90,6 +93,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   const Scenario& scenario_;
   Task task_;
   std::size_t job_ = 0;
+  std::string fault_;
   std::filesystem::path directory_;
   BatteryOutput output_;
   Outcome outcome_;

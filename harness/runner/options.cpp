@@ -64,8 +64,16 @@ std::optional<Options> read_options(int argc, char** argv) {
   auto* repeat_option =
       app.add_option("--repeat", repeat, "run everything N times; differing verdicts are flaky")->check(CLI::Range(1, 1000000));
   auto* seed_option = app.add_option("--seed", seed, "for what a provider draws by lot (default: 1)");
-  app.add_option("--fault", options.fault, "put one seeded fault into the provider; the battery must notice");
-  app.add_flag("--stop-at-first", options.stop_at_first, "end the run at the first unexpected result");
+  auto* fault_option =
+      app.add_option("--fault", options.fault, "put one seeded fault into the provider; the battery must notice");
+  auto* faults_option =
+      app.add_option(
+             "--faults", options.faults,
+             "a JSON file of [{\"fault\": NAME, \"requirements\": [ID...]}]: put each into the provider, and say who notices")
+          ->check(CLI::ExistingFile)
+          ->excludes(fault_option);
+  app.add_flag("--stop-at-first", options.stop_at_first,
+               "end the run at the first unexpected result; with --faults, each fault's");
   app.add_flag("--strict", options.strict, "a SHOULD that fails is unexpected");
   auto* output_option = app.add_option("--output", output, "directory for results.jsonl");
   auto* resume_option = app.add_option("--resume", resume, "finish the run in this directory")->check(CLI::ExistingDirectory);
@@ -89,6 +97,7 @@ std::optional<Options> read_options(int argc, char** argv) {
   app.add_flag("--stream", options.stream, "each record on standard output as well, a JSON object a line");
   auto* stream_only = app.add_flag("--stream-only", options.stream_only, "records on standard output, and no directory at all");
   stream_only->excludes(output_option)->excludes(resume_option);
+  faults_option->needs(stream_only);
   app.add_flag("--list", options.list, "print the names that would run, and run nothing");
   app.add_flag("--selftest", options.selftest, "with the battery's hidden scenarios that test the harness");
   app.add_flag("!--no-stacks", options.stacks, "never call a debugger");

@@ -35,8 +35,9 @@ struct Options {
   std::optional<unsigned> jobs;         ///< processes that use a core at the same time; nothing means the number of cores
   std::optional<unsigned> repeat;
   std::optional<std::uint64_t> seed;
-  std::string fault;           ///< put into the provider: `faulty:FAULT:PROVIDER`
-  bool stop_at_first = false;  ///< the first unexpected result ends the run
+  std::string fault;             ///< put into the provider: `faulty:FAULT:PROVIDER`
+  std::filesystem::path faults;  ///< one after the other, see mutants.h; empty: none
+  bool stop_at_first = false;    ///< the first unexpected result ends the run; of each fault, with `faults`
   bool strict = false;
   std::optional<std::filesystem::path> output;
   std::optional<std::filesystem::path> resume;

@@ -21,6 +21,7 @@
 #include "failure.h"
 #include "filter.h"
 #include "fork_server.h"
+#include "mutants.h"
 #include "plan.h"
 #include "progress.h"
 #include "results_file.h"
@@ -44,8 +45,10 @@ constexpr auto kSampling = std::chrono::milliseconds(1);
 // Runs the tasks that are left, and hands each result to the sink.
 class Engine {
  public:
-  Engine(const Options& options, const Plan& plan, ResultSink& sink, Tally& tally, Progress& progress)
+  /// `mutants`: the faults that are tried; null: none.
+  Engine(const Options& options, const Plan& plan, ResultSink& sink, Tally& tally, Progress& progress, Mutants* mutants)
       : plan_(plan),
+        mutants_(mutants),
         sink_(sink),
         tally_(tally),
         progress_(progress),
@@ -93,7 +96,10 @@ class Engine {
   bool go(const std::vector<Task>& tasks) {
     std::vector<std::int64_t> waits;
     for (const Scenario& scenario : plan_.scenarios) waits.push_back(scenario.waits_ms);
-    scheduler_.fill(waits, tasks);
+    if (mutants_ != nullptr)
+      scheduler_.fill_lanes(mutants_->lanes());
+    else
+      scheduler_.fill(waits, tasks);
     stop_signals_.async_wait([this](const boost::system::error_code& error, int number) {
       if (!error) stop(number);
     });
@@ -126,12 +132,21 @@ class Engine {
     filling_ = false;
     if (stopped_) return;
     // One at a time, so that what others have to say is heard in between.
-    const auto task = scheduler_.start_next();
+    const auto task = next_wanted();
     if (!task) return finish_when_idle();
-    auto attempt = std::make_shared<Attempt>(workshop_, plan_.scenarios[task->scenario], *task, ++number_);
+    auto attempt = std::make_shared<Attempt>(workshop_, plan_.scenarios[task->scenario], *task, ++number_,
+                                             mutants_ != nullptr ? mutants_->fault(task->lane) : std::string());
     running_.insert(attempt);
     attempt->start([this](Attempt& done) { over(done); });
     fill_up_later();
+  }
+
+  std::optional<Task> next_wanted() {
+    for (;;) {
+      const auto task = scheduler_.start_next();
+      if (!task || mutants_ == nullptr || mutants_->wanted(*task)) return task;
+      scheduler_.end(false, task->lane);
+    }
   }
 
   void fill_up_later() {
@@ -141,7 +156,8 @@ class Engine {
   }
 
   void over(Attempt& attempt) {
-    scheduler_.end(attempt.parked());
+    scheduler_.end(attempt.parked(), attempt.task().lane);
+    if (mutants_ != nullptr) return tried(attempt);
     const auto records = scenario_records(plan_.facts, attempt.outcome());
     try {
       sink_.write(records);
@@ -155,6 +171,24 @@ class Engine {
       if (stop_at_first_ && records.back().at("unexpected").get<bool>()) enough();
     }
     running_.erase(attempt.shared_from_this());
+    if (!stopped_) fill_up_later();
+  }
+
+  void tried(Attempt& attempt) {
+    const Task task = attempt.task();
+    if (!stopped_ && mutants_->wanted(task)) {
+      try {
+        sink_.write({mutants_->tried(attempt.outcome(), task.lane)});
+      } catch (const Failure& failure) {
+        failure_ = failure.what();
+        stop(0);
+      }
+      if (mutants_->settled(task.lane)) scheduler_.drop(task.lane);
+    }
+    running_.erase(attempt.shared_from_this());
+    // A copy: what ends may be told at once. Those that could only say what has been said are waited for no longer.
+    for (const auto& other : std::vector<std::shared_ptr<Attempt>>(running_.begin(), running_.end()))
+      if (other->task().lane == task.lane && !mutants_->wanted(other->task())) other->cut_short();
     if (!stopped_) fill_up_later();
   }
 
@@ -191,8 +225,8 @@ class Engine {
       for (const auto& attempt : std::vector<std::shared_ptr<Attempt>>(running_.begin(), running_.end())) {
         const bool was_parked = attempt->parked();
         const bool is_parked = attempt->sample(now) == ActivityMeter::State::parked;
-        if (!was_parked && is_parked) scheduler_.park(), room = true;
-        if (was_parked && !is_parked) scheduler_.unpark();
+        if (!was_parked && is_parked) scheduler_.park(attempt->task().lane), room = true;
+        if (was_parked && !is_parked) scheduler_.unpark(attempt->task().lane);
         if (attempt->overdue(now)) ++overdue;
       }
       scheduler_.set_overdue(overdue);
@@ -218,6 +252,7 @@ class Engine {
   }
 
   const Plan& plan_;
+  Mutants* mutants_;
   ResultSink& sink_;
   Tally& tally_;
   Progress& progress_;
@@ -296,6 +331,9 @@ int run(const Options& options) {
     for (std::size_t i = 0; i < plan.scenarios.size(); ++i)
       if (done.count({plan.scenarios[i].name, repeat}) == 0) tasks.push_back({i, repeat});
 
+  std::optional<Mutants> mutants;
+  if (!options.faults.empty()) mutants.emplace(options.faults, plan.scenarios, options.stop_at_first);
+
   if (!plan.earlier) sink.write({run_record(plan.facts)});
   if (!plan.earlier || !plan.earlier->requirements) sink.write(requirement_records(plan.requirements));
 
@@ -304,12 +342,14 @@ int run(const Options& options) {
   const std::int64_t own_before_us = own_processor_us();
   bool whole = true;
   if (!tasks.empty()) {
-    Engine engine(options, plan, sink, tally, progress);
+    Engine engine(options, plan, sink, tally, progress, mutants ? &*mutants : nullptr);
     whole = engine.go(tasks);
   }
   const std::int64_t own_us = own_processor_us() - own_before_us;
   const auto wall = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - began).count();
   progress.end();
+  // There is no verdict over a run of many faults: that is for whoever knows what each of them is expected to break.
+  if (mutants) return whole ? kAsExpected : kHarnessFailed;
 
   const json summary = tally.summary(wall, own_us, plan.scenarios.size() * plan.facts.repeat, !whole, resumed);
   const bool already_there = plan.earlier && plan.earlier->complete && tasks.empty();

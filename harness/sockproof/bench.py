@@ -1,6 +1,7 @@
 """How close a run comes to what no scheduling can beat, and what a scenario costs that does nearly nothing."""
 
 from dataclasses import dataclass
+from statistics import median
 
 from reports.records import Json, Results
 
@@ -52,3 +53,30 @@ def measure(build: Build, target: Target, repeat: int) -> Times:
     return Times(scenarios=whole["scenarios"], wall=whole["wall_ms"], longest=whole["longest_ms"], processor=whole["cpu_ms"],
                  runner=whole["runner_cpu_ms"], over_bound=whole["wall_over_bound"],
                  over_scenarios=whole["wall_over_scenarios"], cheapest=cheapest, isolated=each["auto"], shared=each["none"])
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """What the wrapper of the seeded faults costs when there is no fault in it: medians of the pairs' ratios."""
+
+    pairs: int
+    processor: float  # processor time of the scenarios, with the wrapper / without
+    wall: float
+    verdicts_differ: list[str]  # scenarios whose verdict the wrapper changed
+
+
+def measure_wrapper(build: Build, target: Target, pairs: int) -> Wrapped:
+    """Runs everything in pairs, with and without `faulty:none`, in turns. Raises BenchFailed."""
+    processor: list[float] = []
+    wall: list[float] = []
+    differ: set[str] = set()
+    for number in range(pairs):
+        plain, wrapped = runner.Options(jobs=JOBS), runner.Options(jobs=JOBS, fault="none")
+        turns = [plain, wrapped] if number % 2 == 0 else [wrapped, plain]
+        done = {id(options): _summary(build, target, options) for options in turns}
+        (results, without), (others, with_it) = done[id(plain)], done[id(wrapped)]
+        processor.append(with_it["cpu_ms"] / without["cpu_ms"])
+        wall.append(with_it["wall_ms"] / without["wall_ms"])
+        verdicts = {each.name: each.verdict for each in results.scenarios}
+        differ |= {each.name for each in others.scenarios if verdicts.get(each.name) != each.verdict}
+    return Wrapped(pairs, median(processor), median(wall), sorted(differ))

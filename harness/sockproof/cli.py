@@ -369,43 +369,67 @@ def mutants(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for ru
     except OSError as reason:
         stop(f"cannot write results: {reason}")
     rows: list[teeth.Row] = []
+    blunt: list[str] = []
     for each in chosen:
         with _prepared(each, jobs=jobs) as built:
-            rows += _kill(built, each, fault or [], jobs, full, folder, format)
+            tried, kept = _kill(built, each, fault or [], jobs, full, folder, format)
+        rows += tried
+        blunt += kept
     if not rows:
         stop(f"no fault {'of these ' if fault else ''}applies to {target}; see ./sockproof list faults", runner.NOTHING_RAN)
-    raise typer.Exit(runner.AS_EXPECTED if all(row.verdict in ("killed", "not_supported") for row in rows) else runner.UNEXPECTED)
+    sharp = not blunt and all(row.verdict in ("killed", "not_supported") for row in rows)
+    raise typer.Exit(runner.AS_EXPECTED if sharp else runner.UNEXPECTED)
 
 
 def _kill(built: build.Build, target: targets.Target, wanted: list[str], jobs: Optional[int], full: bool, folder: Path,
-          format: ListFormat) -> list[teeth.Row]:
-    """The matrix of one target: tried, shown, written."""
+          format: ListFormat) -> tuple[list[teeth.Row], list[str]]:
+    """The matrix of one target: tried, shown, written; with the requirements that nobody broke though somebody should."""
     applies = [each for each in teeth.faults(built, target.provider, target.profile) if not wanted or each.name in wanted]
     console = _console(sys.stderr)
     started = datetime.now()
-    rows = teeth.matrix(built, target, applies, jobs, full, lambda row: console.print(f"{row.verdict:13} {row.fault.name}"))
+    try:
+        rows = teeth.matrix(built, target, applies, jobs, full, lambda row: console.print(f"{row.verdict:13} {row.fault.name}"))
+    except RuntimeError as failed:
+        stop(str(failed))
     rows.sort(key=lambda row: (teeth.ORDER.index(row.verdict), row.fault.name))
     table = [teeth.as_json(row) for row in rows]
     if format is ListFormat.json:
         print(json.dumps(table, indent=1))
     else:
         for row in rows:
-            print(f"{row.verdict:13} {row.fault.name}: {', '.join(row.killers or row.others or row.missing) or 'nothing noticed'}")
+            print(f"{row.verdict:13} {row.fault.name}: {_who(row)}")
         counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in teeth.ORDER}
         took = (datetime.now() - started).total_seconds()
         print(f"{len(rows)} faults on {target.name} in {took:.0f} s: "
               + ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n))
     page = folder / f"kill-{_plain(target.name)}.html"
     page.with_suffix(".json").write_text(json.dumps(table, indent=1), encoding="utf-8")
-    kill.write(target.name, table, teeth.unbroken(built, target, rows), full, page)
+    unbroken = teeth.unbroken(built, target, rows)
+    kill.write(target.name, table, unbroken, full, page)
+    blunt = [] if wanted else [entry["id"] for entry in unbroken if not entry["reason"]]
+    if blunt:
+        print(f"{len(blunt)} requirements of level MUST that no fault broke on {target.name}: {' '.join(blunt)}")
     console.print(f"report: {page}", soft_wrap=True)
-    return rows
+    return rows, blunt
+
+
+def _who(row: teeth.Row) -> str:
+    """Who noticed it, or would have."""
+    if row.killers:
+        return ", ".join(row.killers) + (f"; nobody noticed {', '.join(row.unnoticed)}" if row.unnoticed else "")
+    missing = sorted({name for names in row.missing.values() for name in names})
+    return ", ".join(row.others or missing) or "nothing noticed"
 
 
 @app.command()
 def bench(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run"),
-          repeat: int = typer.Option(500, "--repeat", min=1, help="How often the cheapest scenario is run")) -> None:
+          repeat: int = typer.Option(500, "--repeat", min=1, help="How often the cheapest scenario is run"),
+          wrapper: Optional[int] = _option("--wrapper", least=1, says="Instead, N pairs of runs with the faults' wrapper and not")
+          ) -> None:
     """Measures how close a run comes to the least time that it could take, and what one scenario costs at --jobs 2."""
+    if wrapper is not None:
+        _bench_wrapper(target, wrapper)
+        return
     chosen = _target(target)
     try:
         with _prepared(chosen, jobs=benchmark.JOBS) as built:
@@ -450,6 +474,18 @@ def shim_check(command: str = typer.Argument(..., help="What stands behind shim:
 
     Exit code: 0 when nothing is wrong, 1 otherwise."""
     raise typer.Exit(0 if shimcheck.check(command, print, verbose) else 1)
+
+
+def _bench_wrapper(target: str, pairs: int) -> None:
+    try:
+        seen = benchmark.measure_wrapper(_build(), _target(target), pairs)
+    except benchmark.BenchFailed as failed:
+        stop(str(failed))
+    print(f"the wrapper without a fault, {seen.pairs} pairs of runs: processor time x {seen.processor:.3f}, "
+          f"wall time x {seen.wall:.3f}; "
+          f"{len(seen.verdicts_differ)} verdicts differ {' '.join(seen.verdicts_differ)}".rstrip())
+    if seen.verdicts_differ:
+        raise typer.Exit(runner.UNEXPECTED)
 
 
 @app.command()

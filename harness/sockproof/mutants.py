@@ -1,19 +1,19 @@
 """The kill matrix: which scenarios notice which seeded fault.
 
 A fault is killed by a scenario that declares a requirement which the fault breaks, and ends unexpectedly with the fault in the
-provider. Anything else that fails is told, and kills nothing."""
+provider without having seen that requirement hold. Anything else that fails is told, and kills nothing."""
 
 import hashlib
-import itertools
-import os
-import threading
+import json
+import tempfile
+import tomllib
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from reports.records import Json, Results
+from reports.records import Json
 
-from sockproof import runner, targets
+from sockproof import paths, runner, targets
 from sockproof.build import Build
 from sockproof.targets import Target
 
@@ -37,19 +37,29 @@ class Row:
     """What became of one fault on one target."""
 
     fault: Fault
-    killers: list[str] = field(default_factory=list)  # scenarios that declare what it breaks, and noticed
-    others: list[str] = field(default_factory=list)  # scenarios that noticed as well
-    missing: list[str] = field(default_factory=list)  # scenarios that would have, but need what the target does not have
-    broken: set[str] = field(default_factory=set)  # requirements of which a check failed
+    asked: list[str] = field(default_factory=list)  # what it breaks, as far as a scenario could fail for it under the profile
+    noticed: dict[str, list[str]] = field(default_factory=dict)  # of those: the scenarios that noticed
+    others: list[str] = field(default_factory=list)  # scenarios that noticed something else
+    missing: dict[str, list[str]] = field(default_factory=dict)  # requirement: scenarios that need what the target does not have
+    held: set[str] = field(default_factory=set)  # requirements that a scenario looked at and found kept
     harness_failed: bool = False
+
+    @property
+    def killers(self) -> list[str]:
+        return sorted({name for names in self.noticed.values() for name in names})
+
+    @property
+    def unnoticed(self) -> list[str]:
+        """What it is said to break, and nobody noticed, though somebody looked."""
+        return [each for each in self.asked if each not in self.noticed and each in self.held]
 
     @property
     def verdict(self) -> str:
         if self.harness_failed:
             return "harness_error"
-        if self.killers:
+        if self.noticed:
             return "killed"
-        return "survived" if self.others or not self.missing else "not_supported"
+        return "survived" if self.unnoticed or not self.missing else "not_supported"
 
 
 def faults(build: Build, provider: str, profile: str) -> list[Fault]:
@@ -60,72 +70,104 @@ def faults(build: Build, provider: str, profile: str) -> list[Fault]:
     return [fault for fault in listed if set(fault.profiles) & set(lineage)]
 
 
-def about(fault: Fault, scenarios: Iterable[Json]) -> list[str]:
-    """The scenarios that declare what the fault breaks."""
-    return [entry["name"] for entry in scenarios if set(entry["requirements"]) & set(fault.requirements)]
+def excused(file: Path = paths.ROOT / "providers" / "faulty" / "unbroken.toml") -> dict[str, str]:
+    """Requirements that no fault breaks, each with the reason."""
+    with file.open("rb") as text:
+        groups = tomllib.load(text)["reason"]
+    return {requirement: group["text"] for group in groups for requirement in group["requirements"]}
 
 
-def _run(build: Build, target: Target, options: runner.Options, say: Callable[[str], None]) -> tuple[Results, int]:
-    results = Results()
-    job = runner.Run(build, target, options, on_stderr=say)
-    for record in job.records():
-        results.add(record)
-    return results, job.code
+class _Matrix:
+    """The rows of one target while they are filled in."""
 
+    def __init__(self, build: Build, target: Target, chosen: Iterable[Fault], done: Callable[[Row], None]) -> None:
+        self.build, self.target, self.done = build, target, done
+        self.rows = {fault.name: Row(fault) for fault in chosen}
+        self.declared = {entry["name"]: entry["requirements"]
+                         for entry in runner.listing(build, "scenarios", target.provider, target.profile)}
+        levels = {entry["id"]: entry["level"]
+                  for entry in runner.listing(build, "requirements", target.provider, target.profile)}
+        looked_at = {each for requirements in self.declared.values() for each in requirements}
+        for row in self.rows.values():
+            row.asked = [each for each in row.fault.requirements if each in looked_at and levels.get(each) == "MUST"]
+        # What makes no scenario fail under the profile is no fault there.
+        self.rows = {name: row for name, row in self.rows.items() if row.asked}
+        self.digest = hashlib.sha256(build.battery.read_bytes()).hexdigest()
+        self.told: set[str] = set()
 
-def _broken(results: Results) -> set[str]:
-    return {check.requirement for check in results.checks if check.verdict == "failed"}
+    def run(self, rows: list[Row], everything: bool, stop: bool, jobs: int | None) -> bool:
+        """One call of the runner for all of these rows. False when the harness failed."""
+        entries: list[Json] = [{"fault": row.fault.name, **({} if everything else {"requirements": row.asked})} for row in rows]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(entries, file)
+            file.flush()
+            options = runner.Options(faults=Path(file.name), jobs=jobs, stop_at_first=stop, battery_digest=self.digest,
+                                     no_stacks=True)
+            job = runner.Run(self.build, self.target, options)
+            for record in job.records():
+                if record.get("record") == "tried":
+                    self.take(record)
+        return job.code == runner.AS_EXPECTED
 
+    def take(self, record: Json) -> None:
+        row, scenario = self.rows[record["fault"]], record["scenario"]
+        about = [each for each in self.declared[scenario] if each in row.asked]
+        broken = [each for each in about if each in record["noticed"]]
+        if record["verdict"] == "harness_error":
+            row.harness_failed = True
+        for each in broken:
+            row.noticed.setdefault(each, []).append(scenario)
+        if record["verdict"] == "not_supported":
+            for each in about:
+                row.missing.setdefault(each, []).append(scenario)
+        else:
+            row.held |= set(about) - set(broken)
+        if record["unexpected"] and not broken:
+            row.others.append(scenario)
+        if row.noticed:
+            self.tell(row)
 
-def unbroken(build: Build, target: Target, rows: Iterable[Row]) -> list[Json]:
-    """The MUST requirements that none of the faults broke, and that have a scenario."""
-    broken = {requirement for row in rows for requirement in row.broken}
-    return [entry for entry in runner.listing(build, "requirements", target.provider, target.profile)
-            if entry["level"] == "MUST" and entry["id"] not in broken and not entry["needs"]]
-
-
-def _try(build: Build, target: Target, fault: Fault, scenarios: list[Json], full: bool, digest: str) -> Row:
-    row = Row(fault)
-    names = about(fault, scenarios)
-    said: list[str] = []
-    if names:
-        options = runner.Options(filter=":".join(names), fault=fault.name, jobs=1, stop_at_first=not full, battery_digest=digest)
-        results, code = _run(build, target, options, said.append)
-        row.harness_failed = code == runner.HARNESS_FAILED and not any(each.unexpected for each in results.scenarios)
-        row.broken |= _broken(results)
-        row.killers = sorted({each.name for each in results.scenarios if each.unexpected})
-        row.missing = sorted({each.name for each in results.scenarios if each.verdict == "not_supported"})
-    if full or not row.killers:
-        rest = [entry["name"] for entry in scenarios if entry["name"] not in set(names)]
-        options = runner.Options(filter=":".join(rest), fault=fault.name, jobs=1, stop_at_first=not full, battery_digest=digest)
-        if rest and (full or not row.missing):
-            results, _ = _run(build, target, options, said.append)
-            row.broken |= _broken(results)
-            row.others = sorted({each.name for each in results.scenarios if each.unexpected})
-    return row
+    def tell(self, row: Row) -> None:
+        if row.fault.name not in self.told:
+            self.told.add(row.fault.name)
+            self.done(row)
 
 
 def matrix(build: Build, target: Target, chosen: list[Fault], jobs: int | None, full: bool,
            done: Callable[[Row], None]) -> list[Row]:
-    """Tries each fault on the target; calls `done` (from any thread, one at a time) as each is settled."""
-    scenarios = runner.listing(build, "scenarios", target.provider, target.profile)
-    digest = hashlib.sha256(build.battery.read_bytes()).hexdigest()
-    lock = threading.Lock()
+    """Tries each fault on the target; calls `done` as each is settled. Raises RuntimeError when the harness failed."""
+    filling = _Matrix(build, target, chosen, done)
+    rows = list(filling.rows.values())
+    good = filling.run(rows, everything=full, stop=not full, jobs=jobs)
+    # Who would have noticed what nobody did who should have.
+    left = [row for row in rows if row.verdict == "survived"]
+    if good and left and not full:
+        good = filling.run(left, everything=True, stop=True, jobs=jobs)
+    if not good:
+        raise RuntimeError(f"the runner failed on {target.name}")
+    for row in rows:
+        filling.tell(row)
+        row.others.sort()
+    return rows
 
-    places = itertools.count()
 
-    def one(fault: Fault) -> Row:
-        row = _try(build.for_job(next(places) % (jobs or len(os.sched_getaffinity(0)))), target, fault, scenarios, full, digest)
-        with lock:
-            done(row)
-        return row
-
-    with ThreadPoolExecutor(max_workers=jobs or os.cpu_count() or 2) as pool:
-        return list(pool.map(one, chosen))
+def unbroken(build: Build, target: Target, rows: list[Row]) -> list[Json]:
+    """The MUST requirements of the profile that none of the faults was seen to break; each with the `reason`, where there is one:
+    it stands in the list of reasons, or the target lacks what the scenarios need."""
+    broken = {requirement for row in rows for requirement in row.noticed}
+    lacking = {requirement for row in rows for requirement in row.missing if requirement not in row.held}
+    reasons = excused()
+    entries = []
+    for entry in runner.listing(build, "requirements", target.provider, target.profile):
+        if entry["level"] == "MUST" and entry["id"] not in broken:
+            reason = reasons.get(entry["id"], "not supported here" if entry["id"] in lacking else "")
+            entries.append({**entry, "reason": reason})
+    return entries
 
 
 def as_json(row: Row) -> Json:
     """One row of the matrix."""
     return {"fault": row.fault.name, "text": row.fault.text, "requirements": list(row.fault.requirements), "model": row.fault.model,
-            "verdict": row.verdict, "killers": row.killers, "others": row.others, "missing": row.missing,
-            "broken": sorted(row.broken)}
+            "verdict": row.verdict, "killers": row.killers, "others": row.others,
+            "missing": sorted({name for names in row.missing.values() for name in names}),
+            "broken": sorted(row.noticed), "unnoticed": row.unnoticed}

@@ -34,8 +34,10 @@ class Options:
     timeout_scale: float | None = None
     strict: bool = False
     fault: str | None = None
+    faults: Path | None = None  # a file that names many, each to be tried by itself
     stop_at_first: bool = False
     battery_digest: str | None = None
+    no_stacks: bool = False
 
     def arguments(self) -> list[str]:
         words: list[str] = []

@@ -52,6 +52,19 @@ def test_profiles_ask_what_is_broken(faults: list[Fault], levels: dict[str, dict
             assert any(levels[profile].get(each) == "MUST" for each in fault.requirements), (fault.name, profile)
 
 
+def test_every_must_is_broken_or_has_a_reason(built: build.Build, levels: dict[str, dict[str, str]]) -> None:
+    excused = mutants.excused()
+    broken: set[str] = set()
+    for profile in PROFILES:
+        here = {each for fault in mutants.faults(built, "posix", profile) for each in fault.requirements}
+        musts = {each for each, level in levels[profile].items() if level == "MUST"}
+        assert sorted(musts - here - set(excused)) == [], profile
+        broken |= here & musts
+    assert sorted(set(excused) & broken) == []
+    assert sorted(set(excused) - set().union(*levels.values())) == []
+    assert not [each for each, reason in excused.items() if len(reason) < 40]
+
+
 def test_a_profile_has_the_faults_of_its_ancestors(built: build.Build) -> None:
     names = {profile: {fault.name for fault in mutants.faults(built, "posix", profile)} for profile in PROFILES}
     for profile in PROFILES:

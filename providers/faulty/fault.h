@@ -21,6 +21,10 @@ struct Fault {
   // Begun calls, in the same way; null: as they should be.
   int32_t (*begin)(Wrapped& provider, sp_call* call, sp_operation* operation) = nullptr;
   int32_t (*wait)(Wrapped& provider, sp_operation operation, int64_t timeout_ns, sp_result* result) = nullptr;
+  int32_t (*cancel)(Wrapped& provider, sp_operation operation) = nullptr;
+  // The session: likewise.
+  int32_t (*startup)(Wrapped& provider, uint32_t version, uint32_t* given, uint32_t* highest, int64_t* native) = nullptr;
+  int32_t (*cleanup)(Wrapped& provider, int64_t* native) = nullptr;
 };
 
 // Every fault there is.
@@ -54,5 +58,15 @@ extern const FaultList kEpollFaults;
 extern const FaultList kOptionFaults;
 extern const FaultList kInheritFaults;
 extern const FaultList kContractFaults;
+extern const FaultList kCodeFaults;
+extern const FaultList kConditionFaults;
+extern const FaultList kEventFaults;
+extern const FaultList kOverlappedFaults;
+extern const FaultList kSessionFaults;
+extern const FaultList kHarmFaults;
+extern const FaultList kNameFaults;
+extern const FaultList kReadyFaults;
+extern const FaultList kLateFaults;
+extern const FaultList kShareFaults;
 
 }  // namespace sockproof::faulty

@@ -57,6 +57,26 @@ constexpr Fault kFaults[] = {
          for (const sp_handle one : come) held.insert(held.begin(), one);
        });
      }},
+    {"accept-queue-without-end", "connections leave the queue before they are accepted, so that it never fills",
+     "backlog.capped backlog.maximum backlog.zero", "posix linux winsock",
+     "mewz issue 109: backlog stored, and pending connections not limited",
+     [](Wrapped& provider, sp_call* call, sp_result* result) {
+       constexpr int64_t kListeners = -1;
+       const auto at_the_end = [](Wrapped&, std::vector<sp_handle>& held, std::vector<sp_handle> come) {
+         held.insert(held.end(), come.begin(), come.end());
+       };
+       if (IsSocketCall(call, SP_OP_CONNECT)) {
+         const std::lock_guard<std::mutex> lock(provider.mutex());
+         for (const sp_handle listener : std::vector<sp_handle>(provider.handles[kListeners])) {
+           if (!provider.Of(listener).listening) continue;
+           at_the_end(provider, provider.handles[listener.value], TakeQueue(provider, listener, 1024));
+         }
+       }
+       AcceptFromHeld(provider, call, result, at_the_end);
+       if (!IsSocketCall(call, SP_OP_LISTEN) || result->error != SP_OK) return;
+       const std::lock_guard<std::mutex> lock(provider.mutex());
+       provider.handles[kListeners].push_back(call->handle);
+     }},
     {"accept-mailbox-full", "of the connections that wait, all but the first four are aborted when accept is called",
      "accept.first_in_first_out backlog.order backlog.queued_survive accept.threads_none_lost", "posix linux winsock",
      "nanos pull request 820: what could not be queued for accept() was aborted, or never handled; gVisor issue 236",
@@ -72,8 +92,9 @@ constexpr Fault kFaults[] = {
        });
      }},
     {"accept-same-connection-twice", "every other accept returns the connection of the accept before once more",
-     "accept.data_both_ways accept.threads_none_twice backlog.no_phantom backlog.order", "posix linux winsock",
-     "no report found: accept(), DESCRIPTION: the first connection is taken off the queue",
+     "accept.data_both_ways accept.threads_none_twice backlog.no_phantom backlog.order bind.share_each_once "
+     "process.one_connection_one_process",
+     "posix linux winsock", "no report found: accept(), DESCRIPTION: the first connection is taken off the queue",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (!IsAccept(provider, call)) return provider.Pass(call, result);
        if (const int64_t last = provider.Get(call->handle.value, kTaken); last != 0 && Waits(provider, call->handle)) {
@@ -89,7 +110,7 @@ constexpr Fault kFaults[] = {
        if (result->error == SP_OK) provider.Put(call->handle.value, result->handle.value + 1, kTaken);
      }},
     {"accept-from-another-listener", "accept hands out what waits for another listener of the family first",
-     "accept.own_queue listen.many backlog.separate_queues", "posix linux winsock",
+     "accept.own_queue listen.many backlog.separate_queues bind.share_spread accept.reused_descriptor", "posix linux winsock",
      "no report found: POSIX.1 accept(), DESCRIPTION: the queue is that of the socket",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
@@ -116,12 +137,23 @@ constexpr Fault kFaults[] = {
        }
      }},
     {"accept-every-fourth-lost", "the fourth connection that a listener hands out is closed in place of being returned",
-     "accept.threads_none_lost backlog.queued_survive listen.race_all_accepted", "posix linux winsock",
-     "hermit-os pull request 2218: a connection that came while accept was at work remained stuck",
+     "accept.threads_none_lost backlog.queued_survive listen.race_all_accepted backlog.burst_within_backlog bind.share_each_once "
+     "process.processes_none_lost",
+     "posix linux winsock", "hermit-os pull request 2218: a connection that came while accept was at work remained stuck",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        provider.Pass(call, result);
        if (!ours || result->error != SP_OK || provider.Add(call->handle.value, 1, kTaken) != 4) return;
+       provider.Close(result->handle);
+       provider.Pass(call, result);
+     }},
+    {"accept-second-lost", "the second connection that a listener hands out is closed in place of being returned",
+     "backlog.queued_survive backlog.shrink_keeps_queued backlog.withdrawn_queued_others", "posix linux winsock",
+     "hermit-os pull request 2218: a connection that came while accept was at work remained stuck",
+     [](Wrapped& provider, sp_call* call, sp_result* result) {
+       const bool ours = IsAccept(provider, call);
+       provider.Pass(call, result);
+       if (!ours || result->error != SP_OK || provider.Add(call->handle.value, 1, kTaken) != 2) return;
        provider.Close(result->handle);
        provider.Pass(call, result);
      }},

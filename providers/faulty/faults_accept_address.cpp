@@ -27,8 +27,8 @@ void AcceptWithout(Wrapped& provider, sp_call* call, sp_result* result) {
 int32_t Room(const sp_address_out& peer) { return peer.length == SP_NATURAL_LENGTH ? peer.raw_size : peer.length; }
 
 constexpr Fault kFaults[] = {
-    {"accept-address-of-the-listener", "accept stores the listener's own address", "accept.peer_address accept.peer_name_agrees",
-     "posix linux winsock", "gramineproject/gramine pull request 412: the address came from the listening socket",
+    {"accept-address-of-the-listener", "accept stores the listener's own address", "accept.peer_address", "posix linux winsock",
+     "gramineproject/gramine pull request 412: the address came from the listening socket",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        AcceptWith(provider, call, result, [](Wrapped& at, sp_call* made, sp_result*, sp_address_out* peer) {
          if (const auto name = at.LocalName(made->handle); name) peer->address = *name;
@@ -52,9 +52,8 @@ constexpr Fault kFaults[] = {
          peer->address.family = family;
        });
      }},
-    {"accept-address-of-the-former", "accept stores the address of the client before",
-     "accept.peer_address accept.peer_name_agrees", "posix linux winsock",
-     "no report found: what is left in a variable that several accepts share",
+    {"accept-address-of-the-former", "accept stores the address of the client before", "accept.peer_address",
+     "posix linux winsock", "no report found: what is left in a variable that several accepts share",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        AcceptWith(provider, call, result, [](Wrapped& at, sp_call*, sp_result*, sp_address_out* peer) {
          const std::lock_guard<std::mutex> lock(at.mutex());

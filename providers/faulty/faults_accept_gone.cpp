@@ -45,7 +45,8 @@ constexpr Fault kFaults[] = {
        if (IsAccept(provider, call) && provider.Get(call->handle.value, kMark) != 0) return Fail(result, SP_ECONNABORTED);
        const bool ours = IsAccept(provider, call);
        provider.Pass(call, result);
-       if (ours && result->error == SP_OK && IsReset(provider, result->handle)) provider.Put(call->handle.value, 1, kMark);
+       const bool reset = result->error == SP_ECONNRESET || (result->error == SP_OK && IsReset(provider, result->handle));
+       if (ours && reset) provider.Put(call->handle.value, 1, kMark);
      }},
     {"accept-reset-takes-the-next", "with a connection that was reset in the queue the one behind it is lost",
      "accept.reset_spares_others backlog.withdrawn_queued_others", "posix linux winsock",
@@ -53,7 +54,8 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const bool ours = IsAccept(provider, call);
        provider.Pass(call, result);
-       if (!ours || result->error != SP_OK || !IsReset(provider, result->handle) || !Waits(provider, call->handle)) return;
+       const bool reset = result->error == SP_ECONNRESET || (result->error == SP_OK && IsReset(provider, result->handle));
+       if (!ours || !reset || !Waits(provider, call->handle)) return;
        const sp_result next = provider.Accept(call->handle);
        if (next.error == SP_OK) provider.Close(next.handle);
      }},

@@ -69,7 +69,8 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return std::min(backlog, 1); });
      }},
-    {"backlog-unlimited", "listen takes every backlog for the largest", "backlog.capacity backlog.zero", "linux winsock",
+    {"backlog-unlimited", "listen takes every backlog for the largest", "backlog.capacity backlog.zero backlog.maximum",
+     "linux winsock",
      "microsoft/demikernel issue 697: catloop never read the backlog; mewz issue 109: backlog stored, and pending connections "
      "not limited",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
@@ -80,18 +81,17 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return backlog >= 2 ? backlog - 2 : backlog; });
      }},
-    {"backlog-two-more", "the queue has room for two connections more than the backlog", "backlog.capacity", "linux",
-     "gVisor issue 5637: a listening endpoint could reply to more SYNs than its backlog allows",
+    {"backlog-two-more", "the queue has room for two connections more than the backlog", "backlog.capacity backlog.maximum",
+     "linux winsock", "gVisor issue 5637: a listening endpoint could reply to more SYNs than its backlog allows",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return backlog > 0 && backlog < 4095 ? backlog + 1 : backlog; });
      }},
-    {"backlog-at-most-five", "a backlog above 5 counts as 5", "backlog.capacity backlog.capped", "linux winsock",
+    {"backlog-at-most-five", "a backlog above 5 counts as 5", "backlog.capacity", "linux",
      "zephyr pull request 96092: a backlog above CONFIG_NET_MAX_CONN, a handful, is cut to that",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return std::min(backlog, 5); });
      }},
-    {"backlog-at-most-128", "a backlog above 128 counts as 128, whatever the system's limit is",
-     "backlog.capacity backlog.capped", "linux",
+    {"backlog-at-most-128", "a backlog above 128 counts as 128, whatever the system's limit is", "backlog.capacity", "linux",
      "listen(2): 128 was the fixed limit before Linux 2.4.25; Xilinx-CNS/onload pull request 182 had to learn somaxconn",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenWith(provider, call, result, [](int32_t backlog) { return std::min(backlog, 128); });
@@ -108,13 +108,14 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenAgainWith(provider, call, result, [](int32_t first, int32_t now) { return std::min(first, now); });
      }},
-    {"backlog-not-shrunk", "a second listen with a smaller backlog leaves the queue as long as it was", "backlog.shrink_applies",
-     "linux", "Windows Sockets 2 listen(): a second call changes nothing; what a stack modelled on it does",
+    {"backlog-not-shrunk", "a second listen with a smaller backlog leaves the queue as long as it was",
+     "backlog.shrink_applies backlog.shrink_leaves", "linux winsock-spi",
+     "Windows Sockets 2 listen(): a second call changes nothing; what a stack modelled on it does",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenAgainWith(provider, call, result, [](int32_t first, int32_t now) { return std::max(first, now); });
      }},
     {"backlog-queue-lost-at-listen", "a second listen throws away the connections that wait",
-     "listen.again_keeps backlog.change_keeps_queued", "linux winsock",
+     "listen.again_keeps backlog.change_keeps_queued backlog.again_zero_keeps backlog.shrink_keeps_queued", "linux winsock posix",
      "lwIP CHANGELOG 2007-12-02, bug #21656: listen freed the mailbox of the socket and allocated another one",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_LISTEN) && provider.Of(call->handle).listening) {
@@ -138,8 +139,9 @@ constexpr Fault kFaults[] = {
        Listen(provider, call->handle, static_cast<int32_t>(std::max<int64_t>(0, provider.Of(call->handle).backlog - taken)));
      }},
     {"backlog-full-refuses", "a TCP client that finds the queue full is refused",
-     "backlog.overflow_client backlog.blocking_connect_waits rejection.overflow_silence", "linux",
-     "asterinas pull request 1734 (Send RST if backlog is full), turned down because Linux drops the SYN",
+     "backlog.overflow_client backlog.blocking_connect_waits rejection.overflow_silence backlog.overflow_lasts "
+     "backlog.withdrawn_waiter_no_harm",
+     "linux", "asterinas pull request 1734 (Send RST if backlog is full), turned down because Linux drops the SYN",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (!IsFirstTcpConnect(provider, call)) return provider.Pass(call, result);
        if (!StaysPending(provider, call, result)) return;
@@ -147,7 +149,7 @@ constexpr Fault kFaults[] = {
        Fail(result, SP_ECONNREFUSED);
      }},
     {"backlog-full-connects", "a blocking connect to a full TCP queue returns success at once",
-     "backlog.blocking_connect_blocked progress.blocking_waits", "linux winsock",
+     "backlog.blocking_connect_blocked progress.blocking_waits", "linux winsock posix",
      "Xilinx-CNS/onload pull request 182: a SYN was answered although the queue was full, and the client's acknowledgement "
      "dropped",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
@@ -164,7 +166,7 @@ constexpr Fault kFaults[] = {
        Fail(result, SP_ETIMEDOUT);
      }},
     {"backlog-local-full-waits", "a non-blocking connect to a full AF_UNIX listener blocks", "backlog.local_full_nonblocking",
-     "linux winsock", "nanos pull request 1593: connect() on a UNIX socket waited for accept(), whatever room the queue had",
+     "linux", "nanos pull request 1593: connect() on a UNIX socket waited for accept(), whatever room the queue had",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (!IsLocalConnect(provider, call) || !provider.IsNonblocking(call->handle)) return provider.Pass(call, result);
        provider.SetNonblocking(call->handle, false);

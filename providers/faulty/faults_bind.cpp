@@ -8,24 +8,12 @@ namespace {
 
 constexpr int kPortZero = 1;  // slots of a socket's memory
 constexpr int kNamed = 2;
-constexpr int kOption = 3;
 constexpr int kAddress = 4;
 constexpr int64_t kWorld = -1;  // a key that is no handle
 
 bool IsBind(const sp_call* call) { return IsSocketCall(call, SP_OP_BIND); }
 const sp_address& Wanted(const sp_call* call) { return call->u.bind.address.address; }
 bool IsInet(const sp_address& address) { return address.family == SP_INET || address.family == SP_INET6; }
-
-// An option that is set to no effect, and reads as it was set.
-void OptionWithoutEffect(Wrapped& provider, sp_call* call, sp_result* result, int32_t option) {
-  if (IsOption(call, SP_OP_SET_OPTION, option) && call->u.set_option.kind == SP_POINTER_VALID) {
-    provider.Put(call->handle.value, call->u.set_option.integer + 1, kOption);
-    return Succeed(result);
-  }
-  provider.Pass(call, result);
-  const int64_t set = provider.Get(call->handle.value, kOption);
-  if (IsOption(call, SP_OP_GET_OPTION, option) && result->error == SP_OK && set != 0) call->u.get_option.integer = set - 1;
-}
 
 // An option that every new socket has, whether somebody sets it or not.
 void OptionFromTheStart(Wrapped& provider, sp_call* call, sp_result* result, int32_t option, int32_t family) {
@@ -215,13 +203,14 @@ constexpr Fault kFaults[] = {
        for (int i = 0; i < 4; ++i) packed |= int64_t{asked.bytes[i]} << (8 * i);
        if (result->error == SP_OK) provider.Put(call->handle.value, packed, kAddress);
      }},
-    {"bind-v6only-always", "IPV6_V6ONLY is on without being set", "bind.v6only_default bind.dual_serves", "linux posix",
-     "beanstalkd pull request 544 and rakshasa/libtorrent issue 822: systems whose default is IPV6_V6ONLY on",
+    {"bind-v6only-always", "IPV6_V6ONLY is on without being set", "bind.v6only_default bind.dual_serves bind.dual_default",
+     "linux posix", "beanstalkd pull request 544 and rakshasa/libtorrent issue 822: systems whose default is IPV6_V6ONLY on",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        OptionFromTheStart(provider, call, result, SP_IPV6_V6ONLY, SP_INET6);
      }},
     {"bind-v6only-ignored", "IPV6_V6ONLY can be set and read, and has no effect",
-     "bind.v6only_apart bind.v6only_own_clients bind.v6only_refuses connect.v6only_listener", "posix linux",
+     "bind.v6only_apart bind.v6only_own_clients bind.v6only_refuses connect.v6only_listener connect.v6only_client",
+     "posix linux winsock",
      "asterinas before pull request 3515 had no IPV6_V6ONLY; cesanta/mongoose pull request 2158 goes around such stacks",
      [](Wrapped& provider, sp_call* call, sp_result* result) { OptionWithoutEffect(provider, call, result, SP_IPV6_V6ONLY); }},
     {"bind-accepted-has-listeners-name", "the name of an accepted socket is that of its listener, the wildcard too",

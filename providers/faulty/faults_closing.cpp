@@ -16,8 +16,9 @@ bool ShutsListener(Wrapped& provider, const sp_call* call) {
 
 constexpr Fault kFaults[] = {
     {"close-leaves-queued-clients", "closing a listener leaves the clients in its queue connected to nobody",
-     "closing.queued closing.queued_unix closing.queued_wakes rejection.listener_closed rejection.listener_closed_local", "linux",
-     "embox pull request 2982: established connections on the accept queue were released, and never reset",
+     "closing.queued closing.queued_unix closing.queued_wakes rejection.listener_closed rejection.listener_closed_local "
+     "closing.racing_client closing.many_queued",
+     "linux posix", "embox pull request 2982: established connections on the accept queue were released, and never reset",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (ClosesListener(provider, call)) TakeQueue(provider, call->handle, 1024);
        provider.Pass(call, result);
@@ -35,7 +36,8 @@ constexpr Fault kFaults[] = {
        provider.Pass(call, result);
      }},
     {"close-shut-leaves-queued-clients", "shutting a listener down leaves the clients in its queue connected to nobody",
-     "closing.queued_shutdown rejection.listener_shutdown", "linux", "embox pull request 2982 has the same for close",
+     "closing.queued_shutdown rejection.listener_shutdown closing.racing_client_shutdown", "linux",
+     "embox pull request 2982 has the same for close",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (ShutsListener(provider, call) && provider.IsTcp(call->handle)) TakeQueue(provider, call->handle, 1024);
        provider.Pass(call, result);
@@ -47,7 +49,9 @@ constexpr Fault kFaults[] = {
        if (ClosesListener(provider, call)) Duplicate(provider, call->handle);
        provider.Pass(call, result);
      }},
-    {"close-keeps-the-port", "the address of a listener that was closed stays in use", "closing.address_free listen.after_close",
+    {"close-keeps-the-port", "the address of a listener that was closed stays in use",
+     "closing.address_free listen.after_close closing.abstract_gone closing.address_with_child_reuse closing.group_joined "
+     "closing.path_removed listen.taken_later",
      "linux", "demikernel/inetstack pull request 181: a port that was given out is not given back at close",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const auto name =
@@ -96,7 +100,7 @@ constexpr Fault kFaults[] = {
      }},
     {"close-write-shut-ends-listening", "shutting the sending side of a listener down ends its listening",
      "accept.after_write_shutdown closing.new_client_shutdown_write closing.queued_shutdown_write "
-     "rejection.listener_shutdown_write",
+     "rejection.listener_shutdown_write closing.shutdown_write_wakes_nobody",
      "linux", "no report found for listeners: lwIP CHANGELOG 2014-01-27, SHUT_RD followed by SHUT_WR was different to SHUT_RDWR",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_SHUTDOWN) && provider.Of(call->handle).listening && call->u.shutdown.how == SP_SHUT_WR) {

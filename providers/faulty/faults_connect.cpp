@@ -79,8 +79,9 @@ constexpr Fault kFaults[] = {
        name = sp_address{};
        name.family = family;
      }},
-    {"connect-swaps-names", "getpeername of the connecting end says the local address", "connect.peer_name connect.names_agree",
-     "posix linux winsock", "gramineproject/gramine pull request 74: getsockname and getpeername told wrong names",
+    {"connect-swaps-names", "getpeername of the connecting end says the local address",
+     "connect.peer_name connect.names_agree progress.peer_afterwards accept.peer_name_agrees", "posix linux winsock",
+     "gramineproject/gramine pull request 74: getsockname and getpeername told wrong names",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        const Known known = provider.Of(call->handle);
        provider.Pass(call, result);

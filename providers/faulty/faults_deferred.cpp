@@ -79,8 +79,7 @@ constexpr Fault kFaults[] = {
        Remember(provider, call, result);
        if (ours && result->error == SP_OK) provider.Put(result->handle.value, 1, kMark);
      }},
-    {"defer-cannot-be-cleared", "TCP_DEFER_ACCEPT set back to 0 goes on deferring",
-     "deferred.cleared_new deferred.cleared_deferred_data", "linux", kNoReport,
+    {"defer-cannot-be-cleared", "TCP_DEFER_ACCEPT set back to 0 goes on deferring", "deferred.cleared_new", "linux", kNoReport,
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (Sets(call) && call->u.set_option.integer == 0 && Defers(provider, call->handle)) return Succeed(result);
        provider.Pass(call, result);

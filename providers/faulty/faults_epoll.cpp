@@ -1,5 +1,5 @@
 // Faults of epoll alone: what is in a set, edges, single shots, exclusive wake-ups.
-#include "faulty/reports.h"
+#include "faulty/readiness.h"
 #include "faulty/transfers.h"
 
 namespace sockproof::faulty {
@@ -293,7 +293,7 @@ constexpr Fault kFaults[] = {
     {"epoll-exclusive-unlimited", "EPOLLEXCLUSIVE is taken wherever it is asked for",
      "notify.exclusive_modify notify.exclusive_events notify.exclusive_set", "linux",
      "tgoskits pull request 1018: EPOLLEXCLUSIVE was taken with EPOLL_CTL_MOD and with EPOLLONESHOT", TakeExclusive},
-    {"epoll-reports-closed", "a socket that was closed is still reported", "notify.epoll_closed", "linux",
+    {"epoll-reports-closed", "a socket that was closed is still reported", "notify.epoll_closed accept.stale_event", "linux",
      "mushroom pull request 130: epoll returned events for closed descriptors; nanos pull request 355", KeepClosed},
     {"epoll-takes-number-for-socket", "a new socket with the number of one that was in the set is taken for that",
      "notify.epoll_number_reused progress.epoll_forgets_closed", "linux",

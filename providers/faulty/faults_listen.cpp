@@ -71,7 +71,8 @@ constexpr Fault kFaults[] = {
        if (IsSocketCall(call, SP_OP_LISTEN) && call->u.listen.backlog > 4096) return Fail(result, SP_EINVAL);
        provider.Pass(call, result);
      }},
-    {"listen-again-fails", "listen on a listener fails with EINVAL", "listen.again backlog.grow_admits", "linux winsock",
+    {"listen-again-fails", "listen on a listener fails with EINVAL", "listen.again backlog.grow_admits listen.no_descriptors",
+     "linux winsock",
      "lwIP CHANGELOG 2007-07-24, bug #20480: tcp_listen() was then made to refuse every socket that is not CLOSED",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_LISTEN) && provider.Of(call->handle).listening) return Fail(result, SP_EINVAL);
@@ -93,7 +94,8 @@ constexpr Fault kFaults[] = {
        if (ours && result->error != SP_OK) provider.Shutdown(call->handle, SP_SHUT_RDWR);
      }},
     {"listen-unbound-fails", "listen on a TCP socket that is not bound fails with EINVAL", "listen.unbound listen.unbound_serves",
-     "linux", "Windows Sockets 2 listen(): WSAEINVAL for a socket that has not been bound; what a stack modelled on it does",
+     "linux posix",
+     "Windows Sockets 2 listen(): WSAEINVAL for a socket that has not been bound; what a stack modelled on it does",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsSocketCall(call, SP_OP_LISTEN) && provider.IsTcp(call->handle) && !HasName(provider, call->handle)) {
          return Fail(result, SP_EINVAL);

@@ -55,7 +55,8 @@ constexpr Fault kFaults[] = {
        provider.Pass(call, result);
        if (IsErrorAsked(call)) call->u.get_option.integer = SP_OK;
      }},
-    {"refused-error-sticks", "SO_ERROR says the same error again and again", "refused.error_clears", "posix linux winsock",
+    {"refused-error-sticks", "SO_ERROR says the same error again and again",
+     "refused.error_clears closing.queued_error_once rejection.reset_error_once", "posix linux winsock",
      "lwIP CHANGELOG 2007-11-27: once a fatal error was seen, a socket keeps it",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
@@ -76,8 +77,8 @@ constexpr Fault kFaults[] = {
        call->u.get_option.integer = error;
      }},
     {"refused-not-ready", "an attempt that has failed is not reported by poll, select and epoll",
-     "refused.poll_writable refused.poll_error refused.select_writable refused.select_readable", "posix linux winsock",
-     "MicrosoftDocs/sdk-api pull request 764: WSAPoll did not report a connect that failed",
+     "refused.poll_writable refused.poll_error refused.select_writable refused.select_readable refused.select_exception",
+     "posix linux winsock", "MicrosoftDocs/sdk-api pull request 764: WSAPoll did not report a connect that failed",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        PassSpoilt(provider, call, result, [](Wrapped& at, sp_handle socket, uint32_t, uint32_t ready) {
          const bool failed = at.Of(socket).connecting && (ready & SP_OUT) != 0 && !at.PeerName(socket);
@@ -92,8 +93,9 @@ constexpr Fault kFaults[] = {
          return at.Of(socket).connecting ? ready & ~uint32_t{SP_ERR | SP_HUP} : ready;
        });
      }},
-    {"refused-has-a-peer", "getpeername succeeds on a socket whose connection was refused", "refused.peer_name",
-     "posix linux winsock", "lwIP CHANGELOG 2014-02-27, bug #38404: getpeername returns success on unconnected TCP sockets",
+    {"refused-has-a-peer", "getpeername succeeds on a socket whose connection was refused",
+     "refused.peer_name backlog.overflow_not_writable", "posix linux winsock",
+     "lwIP CHANGELOG 2014-02-27, bug #38404: getpeername returns success on unconnected TCP sockets",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsConnect(call) && result->error == SP_ECONNREFUSED) provider.Put(call->handle.value, 1, kMark);
@@ -126,9 +128,12 @@ constexpr Fault kFaults[] = {
      "refused.close_frees_address", "posix linux",
      "demikernel/inetstack pull request 181: a port that was given out is not given back",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
-       if (IsSocketCall(call, SP_OP_CLOSE) && provider.Get(call->handle.value, kMark) != 0) Duplicate(provider, call->handle);
+       constexpr int64_t kPorts = -1;
+       if (IsSocketCall(call, SP_OP_BIND) && provider.Get(kPorts, call->u.bind.address.address.port) != 0)
+         return Fail(result, SP_EADDRINUSE);
+       const auto name = IsConnect(call) ? provider.LocalName(call->handle) : std::nullopt;
        provider.Pass(call, result);
-       if (IsConnect(call)) provider.Put(call->handle.value, result->error == SP_ECONNREFUSED ? 1 : 0, kMark);
+       if (name && name->port != 0 && result->error == SP_ECONNREFUSED) provider.Put(kPorts, 1, name->port);
      }},
     {"timeout-is-refused", "an attempt that nobody answers ends with ECONNREFUSED", "refused.timeout refused.timeout_nonblocking",
      "posix linux winsock", "IndySockets/Indy issue 491: the error of an attempt that nobody answered was a wrong one",

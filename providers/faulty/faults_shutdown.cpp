@@ -155,9 +155,12 @@ void EndAs(Wrapped& provider, sp_call* call, sp_result* result) {
 constexpr Fault kFaults[] = {
     {"shutdown-unconnected-succeeds", "shutdown of a socket that has no connection succeeds", "shutdown.unconnected",
      "posix winsock", "lwIP CHANGELOG, 2014-01-27: wrong value of lwip_netconn_do_close on unconnected netconns", NobodyIsFine},
-    {"shutdown-write-ends-both", "SHUT_WR ends both directions", "shutdown.wr_keeps_receiving shutdown.wr_leaves_receive",
+    {"shutdown-write-ends-both", "SHUT_WR ends both directions",
+     "shutdown.wr_keeps_receiving shutdown.wr_leaves_receive rejection.shutdown_write_half shutdown.peer_half_closes "
+     "shutdown.wr_with_unread",
      "posix winsock", "Zephyr issue 105740: no half-closed connections, so no SHUT_WR", OneForAnother<SP_SHUT_WR, SP_SHUT_RDWR>},
-    {"shutdown-read-ends-both", "SHUT_RD ends both directions", "shutdown.rd_keeps_sending shutdown.rd_leaves_send",
+    {"shutdown-read-ends-both", "SHUT_RD ends both directions",
+     "shutdown.rd_keeps_sending shutdown.rd_leaves_send rejection.shutdown_read rejection.shutdown_read_server_sends",
      "posix winsock", "lwIP CHANGELOG, bug #10088: close and shutdown were not told apart",
      OneForAnother<SP_SHUT_RD, SP_SHUT_RDWR>},
     {"shutdown-both-ends-writing-only", "SHUT_RDWR ends the sending half alone", "shutdown.both_orders_receive", "posix winsock",
@@ -166,17 +169,22 @@ constexpr Fault kFaults[] = {
     {"shutdown-halves-swapped", "SHUT_RD ends sending, SHUT_WR ends receiving", "shutdown.wr_send shutdown.rd_receive",
      "posix winsock", "lwIP CHANGELOG, bug #31304: the values of SHUT_RD, SHUT_WR and SHUT_RDWR were not those of other stacks",
      Swap},
-    {"shutdown-read-without-effect", "SHUT_RD succeeds and ends nothing", "shutdown.rd_receive shutdown.wakes_receive",
-     "posix winsock", "Zephyr pull request 38034: shutdown() did nothing but write a warning", DoNothing<true, false>},
-    {"shutdown-write-without-effect", "SHUT_WR succeeds and ends nothing", "shutdown.wr_send shutdown.wr_then_end",
+    {"shutdown-read-without-effect", "SHUT_RD succeeds and ends nothing",
+     "shutdown.rd_receive shutdown.wakes_receive shutdown.rd_buffered shutdown.rd_later_data", "posix winsock",
+     "Zephyr pull request 38034: shutdown() did nothing but write a warning", DoNothing<true, false>},
+    {"shutdown-write-without-effect", "SHUT_WR succeeds and ends nothing",
+     "shutdown.wr_send shutdown.wr_then_end rejection.shutdown_write process.shutdown_concerns_all_copies "
+     "shutdown.duplicate_peer shutdown.peer_wakes_receive shutdown.wr_peer_readable",
      "posix winsock", "Zephyr pull request 38034: shutdown() did nothing but write a warning", DoNothing<false, true>},
     {"shutdown-takes-any-how", "a how that does not exist is taken for SHUT_RDWR", "shutdown.bad_how", "posix winsock",
      "no report found: POSIX.1 shutdown() says EINVAL", TakeAnyHow},
     {"shutdown-refuses-and-shuts", "a how that does not exist is refused, after both halves were shut down",
      "shutdown.bad_how_changes_nothing", "posix", "no report found: POSIX.1 shutdown() says EINVAL", RefuseAndShut},
     {"shutdown-second-half-refused", "a second shutdown of a connection fails with EINVAL",
-     "shutdown.twice shutdown.both_orders_send", "posix",
-     "FreeRTOS-Plus-TCP pull request 227: shutdown said EOPNOTSUPP of a connection that was closed already", ForgetOrder},
+     "shutdown.twice shutdown.both_orders_send shutdown.after_both_ends shutdown.in_fin_wait shutdown.in_last_ack "
+     "shutdown.in_close_wait",
+     "posix", "FreeRTOS-Plus-TCP pull request 227: shutdown said EOPNOTSUPP of a connection that was closed already",
+     ForgetOrder},
     {"shutdown-unconnected-told-eopnotsupp", "shutdown of a socket that has no connection fails with EOPNOTSUPP",
      "shutdown.unconnected shutdown.after_reset", "posix winsock",
      "FreeRTOS-Plus-TCP pull request 227: shutdown returned EOPNOTSUPP", TellAs<SP_OP_SHUTDOWN, SP_ENOTCONN, SP_EOPNOTSUPP>},
@@ -194,13 +202,23 @@ constexpr Fault kFaults[] = {
      "shutdown.wr_send close.send_after_reset", "posix winsock",
      "lwIP CHANGELOG, bug #32769: ENOTCONN for a connection that was shut down", RefusedAs<SP_ENOTCONN>},
     {"end-told-once", "the end of the stream is told once, then recv fails with ENOTCONN",
-     "data.end_repeats shutdown.wr_peer_end close.peer_end", "posix winsock",
-     "ESP-IDF issue 13133: recv fails with 'not connected' over and over after the end of a connection", EndOnce},
+     "data.end_repeats shutdown.wr_peer_end close.peer_end rejection.close_repeats close.later_receive notify.end_readable",
+     "posix winsock", "ESP-IDF issue 13133: recv fails with 'not connected' over and over after the end of a connection",
+     EndOnce},
     {"end-told-as-reset", "the end of the stream is told as ECONNRESET",
-     "data.data_before_end shutdown.wr_peer_end close.peer_end", "posix winsock",
-     "FreeRTOS issue 913: the orderly end of the other side was told as a general error", EndAs<SP_ECONNRESET>},
-    {"end-told-as-nothing", "the end of the stream is told as EAGAIN", "data.end_repeats data.data_before_end", "posix winsock",
-     "FreeRTOS pull request 130: in the receive of a transport one code stood for no data and for the end", EndAs<SP_EAGAIN>},
+     "data.data_before_end shutdown.wr_peer_end close.peer_end close.duplicate_last close.wakes_peer_receive close.replaced "
+     "close.lost_fin close.waiting_receive_then_end rejection.close rejection.close_repeats rejection.close_wakes_reader "
+     "rejection.farewell rejection.shutdown_both rejection.shutdown_farewell rejection.shutdown_write shutdown.both_orders_peer "
+     "shutdown.duplicate_peer shutdown.fin_again shutdown.peer_half_closes shutdown.peer_wakes_receive shutdown.simultaneous "
+     "shutdown.then_close shutdown.twice_harmless shutdown.wr_with_unread process.last_close_ends_connection "
+     "process.exit_ends_stream process.kill_ends_stream process.shutdown_concerns_all_copies rejection.process_ends "
+     "close.linger_delivers close.killed close.linger_exit_delivers backlog.lost_ack_fin process.kill_does_not_linger",
+     "posix winsock", "FreeRTOS issue 913: the orderly end of the other side was told as a general error", EndAs<SP_ECONNRESET>},
+    {"end-told-as-nothing", "the end of the stream is told as EAGAIN",
+     "data.end_repeats data.data_before_end close.later_receive rejection.close rejection.close_wakes_reader "
+     "shutdown.peer_wakes_receive",
+     "posix winsock", "FreeRTOS pull request 130: in the receive of a transport one code stood for no data and for the end",
+     EndAs<SP_EAGAIN>},
 };
 
 }  // namespace

@@ -86,6 +86,19 @@ inline int32_t PendingError(Wrapped& provider, sp_handle handle) {
   return static_cast<int32_t>(provider.GetInteger(handle, SP_SO_ERROR).value_or(SP_OK));
 }
 
+constexpr int kOptionSlot = 1000;  // of a socket's memory
+
+// An option that is set to no effect, and reads as it was set.
+inline void OptionWithoutEffect(Wrapped& provider, sp_call* call, sp_result* result, int32_t option) {
+  if (IsOption(call, SP_OP_SET_OPTION, option) && call->u.set_option.kind == SP_POINTER_VALID) {
+    provider.Put(call->handle.value, call->u.set_option.integer + 1, kOptionSlot);
+    return Succeed(result);
+  }
+  provider.Pass(call, result);
+  const int64_t set = provider.Get(call->handle.value, kOptionSlot);
+  if (IsOption(call, SP_OP_GET_OPTION, option) && result->error == SP_OK && set != 0) call->u.get_option.integer = set - 1;
+}
+
 inline bool IsWildcard(const sp_address& address) {
   for (const uint8_t byte : address.bytes) {
     if (byte != 0) return false;

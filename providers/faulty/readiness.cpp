@@ -5,111 +5,131 @@
 namespace sockproof::faulty {
 namespace {
 
-constexpr int64_t kSlice = 5'000'000;  // how long an event that only the fault sees may go unnoticed
-
-struct Watched {
-  sp_handle socket;
-  uint32_t events;
-  uint64_t cookie;
-};
-
-// By the watcher's value. Never destroyed: threads may still be in a call at the end.
-struct Sets {
+// A provider is opened once a process, and so is this. Never destroyed: threads may still be in a call at the end.
+struct Book {
   std::mutex mutex;
-  std::map<int64_t, std::vector<Watched>> sets;
+  std::map<int64_t, Report> watchers;
 };
-Sets& TheSets() {
-  static auto* sets = new Sets;
-  return *sets;
+Book& TheBook() {
+  static Book* book = new Book;
+  return *book;
 }
 
-void Learn(const sp_call& call) {
-  Sets& all = TheSets();
-  const std::lock_guard<std::mutex> lock(all.mutex);
-  const auto forget = [](std::vector<Watched>& set, int64_t value) {
-    set.erase(std::remove_if(set.begin(), set.end(), [&](const Watched& one) { return one.socket.value == value; }), set.end());
-  };
+void Note(const sp_call& call, const sp_result& result) {
+  if (result.error != SP_OK) return;
+  Book& book = TheBook();
+  const std::lock_guard<std::mutex> lock(book.mutex);
   const sp_watch_set_args& args = call.u.watch_set;
+  const auto same = [&](const Watched& one) { return one.socket.value == call.handle.value; };
   switch (call.op) {
+    case SP_OP_WATCH_CREATE:
+      book.watchers[result.handle.value] = Report{result.handle.value, call.u.watch_create.mechanism, {}};
+      return;
     case SP_OP_WATCH_ADD:
-      all.sets[args.watcher.value].push_back({call.handle, args.events, args.cookie});
-      break;
+      book.watchers[args.watcher.value].entries.push_back({call.handle, args.events, args.flags, args.cookie, 0});
+      return;
     case SP_OP_WATCH_MODIFY:
-      forget(all.sets[args.watcher.value], call.handle.value);
-      all.sets[args.watcher.value].push_back({call.handle, args.events, args.cookie});
-      break;
-    case SP_OP_WATCH_REMOVE:
-      forget(all.sets[args.watcher.value], call.handle.value);
-      break;
-    case SP_OP_WATCH_CLOSE:
-      all.sets.erase(call.handle.value);
-      break;
-    case SP_OP_CLOSE:
-      for (auto& [watcher, set] : all.sets) forget(set, call.handle.value);
-      break;
+      for (Watched& one : book.watchers[args.watcher.value].entries) {
+        if (same(one)) one = {call.handle, args.events, args.flags, args.cookie, 0};
+      }
+      return;
+    case SP_OP_WATCH_REMOVE: {
+      std::vector<Watched>& entries = book.watchers[args.watcher.value].entries;
+      entries.erase(std::remove_if(entries.begin(), entries.end(), same), entries.end());
+      return;
+    }
     default:
-      break;
+      return;
   }
 }
 
-std::vector<Watched> SetOf(int64_t watcher) {
-  Sets& all = TheSets();
-  const std::lock_guard<std::mutex> lock(all.mutex);
-  const auto found = all.sets.find(watcher);
-  return found != all.sets.end() ? found->second : std::vector<Watched>{};
+Report ReportOf(int64_t watcher) {
+  Book& book = TheBook();
+  const std::lock_guard<std::mutex> lock(book.mutex);
+  const auto found = book.watchers.find(watcher);
+  return found != book.watchers.end() ? found->second : Report{watcher, -1, {}};
 }
 
-// What is to be reported; true if that is not what the provider said.
-bool Change(Wrapped& provider, const std::vector<Watched>& set, const sp_watch_wait_args& args, Spoil spoil,
-            std::vector<sp_event>* events) {
-  bool changed = false;
-  events->clear();
-  for (const Watched& one : set) {
-    uint32_t ready = 0;
+int64_t BitsOf(uint32_t events) {
+  int64_t bits = 0;
+  for (const uint32_t event : {SP_IN, SP_OUT, SP_PRI}) bits += (events & event) != 0 ? 1 : 0;
+  return bits;
+}
+
+// Reads what was reported into the entries, has it changed, and writes it back.
+void Apply(sp_watch_wait_args& args, sp_result* result, Report report, const Edit& edit) {
+  for (Watched& one : report.entries) {
     for (int32_t i = 0; i < args.count; ++i) {
-      if (args.events[i].cookie == one.cookie) ready = args.events[i].events;
+      if (args.events[i].cookie == one.cookie) one.ready = args.events[i].events;
     }
-    const uint32_t told = spoil(provider, one.socket, one.events, ready);
-    changed = changed || told != ready;
-    if (told != 0) events->push_back({one.cookie, told, SP_OK});
   }
-  return changed;
-}
-
-void Wait(Wrapped& provider, sp_call* call, sp_result* result, Spoil spoil) {
-  sp_watch_wait_args& args = call->u.watch_wait;
-  const std::vector<Watched> set = SetOf(call->handle.value);
-  const bool plain = args.step == SP_WAIT_AND_REPORT && args.timeout_kind == 0 && args.kind == SP_POINTER_VALID;
-  if (set.empty() || !plain || args.capacity <= 0) return provider.Pass(call, result);
-  const int64_t asked = args.timeout_ns, begin = provider.Now();
-  for (;;) {
-    const int64_t left = asked < 0 ? kSlice : std::max<int64_t>(0, asked - (provider.Now() - begin));
-    args.timeout_ns = std::min(left, kSlice);
-    provider.Pass(call, result);
-    args.timeout_ns = asked;
-    if (result->error != SP_OK) return;
-    std::vector<sp_event> events;
-    const bool changed = Change(provider, set, args, spoil, &events);
-    const bool over = asked >= 0 && provider.Now() - begin >= asked;
-    if (!changed && (args.count > 0 || over)) return;  // as the provider told it
-    if (!changed) continue;
-    if (events.empty() && !over) {
-      provider.Pause(std::min(left, kSlice));  // what the provider reports, it reports again at once
-      continue;
-    }
-    args.count = static_cast<int32_t>(std::min(events.size(), static_cast<std::size_t>(args.capacity)));
-    std::copy_n(events.begin(), args.count, args.events);
-    return Succeed(result, args.count);
+  const std::vector<Watched> before = report.entries;
+  edit(report);
+  const auto same = [](const Watched& a, const Watched& b) { return a.ready == b.ready && a.cookie == b.cookie; };
+  if (std::equal(before.begin(), before.end(), report.entries.begin(), report.entries.end(), same)) return;
+  args.count = 0;
+  result->value = 0;
+  for (const Watched& one : report.entries) {
+    if (one.ready == 0 || args.count >= args.capacity) continue;
+    args.events[args.count++] = sp_event{one.cookie, one.ready, SP_OK};
+    result->value += IsSelect(report.mechanism) ? BitsOf(one.ready) : 1;
   }
 }
 
 }  // namespace
 
-void PassSpoilt(Wrapped& provider, sp_call* call, sp_result* result, Spoil spoil) {
-  if (call->op == SP_OP_WATCH_WAIT) return Wait(provider, call, result, spoil);
-  if (call->op == SP_OP_WATCH_CLOSE || call->op == SP_OP_CLOSE) Learn(*call);  // before the number is somebody else's
+int32_t MechanismOf(int64_t watcher) { return ReportOf(watcher).mechanism; }
+std::vector<Watched> EntriesOf(int64_t watcher) { return ReportOf(watcher).entries; }
+
+void PassNoted(Wrapped& provider, sp_call* call, sp_result* result) {
+  if (call->op == SP_OP_WATCH_CLOSE) {  // before the number is somebody else's
+    Book& book = TheBook();
+    const std::lock_guard<std::mutex> lock(book.mutex);
+    book.watchers.erase(call->handle.value);
+  }
+  if (call->op == SP_OP_CLOSE && call->handle.kind == SP_HANDLE_SOCKET) {
+    Book& book = TheBook();
+    const std::lock_guard<std::mutex> lock(book.mutex);
+    for (auto& [value, report] : book.watchers) {
+      if (report.mechanism != SP_EPOLL) continue;  // the arguments of poll and select name whatever has the number
+      auto& entries = report.entries;
+      const auto gone = [&](const Watched& one) { return one.socket.value == call->handle.value; };
+      entries.erase(std::remove_if(entries.begin(), entries.end(), gone), entries.end());
+    }
+  }
   provider.Pass(call, result);
-  if (call->op >= SP_OP_WATCH_ADD && call->op <= SP_OP_WATCH_REMOVE && result->error == SP_OK) Learn(*call);
+  Note(*call, *result);
+}
+
+void PassEdited(Wrapped& provider, sp_call* call, sp_result* result, const Edit& edit, Watch watch) {
+  if (call->op != SP_OP_WATCH_WAIT) return PassNoted(provider, call, result);
+  sp_watch_wait_args& args = call->u.watch_wait;
+  const bool plain =
+      args.step == SP_WAIT_AND_REPORT && args.timeout_kind == 0 && args.kind == SP_POINTER_VALID && args.capacity > 0;
+  const Report report = ReportOf(call->handle.value);
+  if (!plain || report.mechanism < 0) return provider.Pass(call, result);
+  const int64_t asked = args.timeout_ns, begin = provider.Now();
+  constexpr int64_t kBreath = 2'000'000;  // what is kept quiet would be reported again at once
+  constexpr int64_t kSlice = 5'000'000;
+  args.timeout_ns = 0;
+  for (bool first = true;; first = false) {
+    provider.Pass(call, result);
+    const bool quiet = result->error == SP_OK && result->value == 0;
+    if (result->error == SP_OK) Apply(args, result, ReportOf(call->handle.value), edit);
+    const int64_t gone = provider.Now() - begin;
+    if (result->error != SP_OK || result->value > 0 || (asked >= 0 && gone >= asked)) break;
+    if (!first && !quiet) provider.Pause(kBreath);
+    const int64_t left = asked < 0 ? -1 : std::max<int64_t>(0, asked - (provider.Now() - begin));
+    args.timeout_ns = watch == Watch::closely && (left < 0 || left > kSlice) ? kSlice : left;
+  }
+  args.timeout_ns = asked;
+}
+
+void PassSpoilt(Wrapped& provider, sp_call* call, sp_result* result, Spoil spoil) {
+  const Edit edit = [&](Report& report) {
+    for (Watched& one : report.entries) one.ready = spoil(provider, one.socket, one.asked, one.ready);
+  };
+  PassEdited(provider, call, result, edit, Watch::closely);
 }
 
 }  // namespace sockproof::faulty

@@ -10,11 +10,12 @@ namespace {
 
 // One a line, so that they can be told apart.
 const FaultList* const kLists[] = {
-    &kListenFaults,     &kBacklogFaults,    &kBindFaults,       &kAcceptFaults,   &kAcceptAddressFaults,
-    &kAcceptFlagFaults, &kAcceptTimeFaults, &kAcceptGoneFaults, &kConnectFaults,  &kProgressFaults,
-    &kRefusedFaults,    &kDeferredFaults,   &kClosingFaults,    &kErrorFaults,    &kCrashFaults,
-    &kDataFaults,       &kFlagFaults,       &kTimeoutFaults,    &kShutdownFaults, &kCloseFaults,
-    &kNotifyFaults,     &kEpollFaults,      &kOptionFaults,     &kInheritFaults,  &kContractFaults,
+    &kListenFaults,     &kBacklogFaults,    &kBindFaults,      &kAcceptFaults,   &kAcceptAddressFaults, &kAcceptFlagFaults,
+    &kAcceptTimeFaults, &kAcceptGoneFaults, &kConnectFaults,   &kProgressFaults, &kRefusedFaults,       &kDeferredFaults,
+    &kClosingFaults,    &kErrorFaults,      &kCrashFaults,     &kDataFaults,     &kFlagFaults,          &kTimeoutFaults,
+    &kShutdownFaults,   &kCloseFaults,      &kNotifyFaults,    &kEpollFaults,    &kOptionFaults,        &kInheritFaults,
+    &kContractFaults,   &kCodeFaults,       &kConditionFaults, &kEventFaults,    &kOverlappedFaults,    &kSessionFaults,
+    &kHarmFaults,       &kNameFaults,       &kReadyFaults,     &kLateFaults,     &kShareFaults,
 };
 
 // A provider is opened once a process, and so is this. Never destroyed: threads may still be in a call at the end.
@@ -41,6 +42,18 @@ int32_t Wait(void*, sp_operation operation, int64_t timeout_ns, sp_result* resul
   return the_wrapped->table().wait(the_wrapped->self(), operation, timeout_ns, result);
 }
 
+int32_t Cancel(void*, sp_operation operation) {
+  const Fault* fault = the_wrapped->fault();
+  if (fault != nullptr && fault->cancel != nullptr) return fault->cancel(*the_wrapped, operation);
+  return the_wrapped->table().cancel(the_wrapped->self(), operation);
+}
+
+int32_t Startup(void*, uint32_t version, uint32_t* given, uint32_t* highest, int64_t* native) {
+  return the_wrapped->fault()->startup(*the_wrapped, version, given, highest, native);
+}
+
+int32_t Cleanup(void*, int64_t* native) { return the_wrapped->fault()->cleanup(*the_wrapped, native); }
+
 }  // namespace
 
 std::vector<const Fault*> AllFaults() {
@@ -64,6 +77,13 @@ void Wrap(const Fault* fault, sp_provider* table, void* self) {
   table->call = Call;
   if (table->begin != nullptr) table->begin = Begin;
   if (table->wait != nullptr) table->wait = Wait;
+  if (table->cancel != nullptr) table->cancel = Cancel;
+  if (table->session == nullptr || fault == nullptr) return;
+  static sp_session_group session;
+  session = *table->session;
+  if (fault->startup != nullptr) session.startup = Startup;
+  if (fault->cleanup != nullptr) session.cleanup = Cleanup;
+  table->session = &session;
 }
 
 }  // namespace sockproof::faulty

@@ -144,50 +144,53 @@ sp_result Wrapped::Send(sp_handle handle, const void* data, uint64_t length, uin
   return Do(SP_OP_SEND, handle, &call);
 }
 
-sp_result Wrapped::SetInteger(sp_handle handle, int32_t option, int64_t value) {
+sp_call Wrapped::GetOption(sp_handle handle, int32_t option, int32_t value_type, bool* ok) {
   sp_call call{};
+  call.u.get_option.option = option;
+  call.u.get_option.value_type = value_type;
+  call.u.get_option.length = SP_NATURAL_LENGTH;
+  *ok = Do(SP_OP_GET_OPTION, handle, &call).error == SP_OK;
+  return call;
+}
+
+sp_result Wrapped::SetOption(sp_handle handle, int32_t option, int32_t value_type, sp_option_args value) {
+  sp_call call{};
+  call.u.set_option = value;
   call.u.set_option.option = option;
-  call.u.set_option.value_type = SP_VALUE_INTEGER;
+  call.u.set_option.value_type = value_type;
   call.u.set_option.length = SP_NATURAL_LENGTH;
-  call.u.set_option.integer = value;
   return Do(SP_OP_SET_OPTION, handle, &call);
 }
 
 std::optional<int64_t> Wrapped::GetInteger(sp_handle handle, int32_t option) {
-  sp_call call{};
-  call.u.get_option.option = option;
-  call.u.get_option.value_type = SP_VALUE_INTEGER;
-  call.u.get_option.length = SP_NATURAL_LENGTH;
-  if (Do(SP_OP_GET_OPTION, handle, &call).error != SP_OK) return std::nullopt;
-  return call.u.get_option.integer;
-}
-
-sp_result Wrapped::SetLinger(sp_handle handle, bool on, int32_t seconds) {
-  sp_call call{};
-  call.u.set_option.option = SP_SO_LINGER;
-  call.u.set_option.value_type = SP_VALUE_LINGER;
-  call.u.set_option.length = SP_NATURAL_LENGTH;
-  call.u.set_option.linger_on = on ? 1 : 0;
-  call.u.set_option.linger_seconds = seconds;
-  return Do(SP_OP_SET_OPTION, handle, &call);
+  bool ok = false;
+  const sp_call call = GetOption(handle, option, SP_VALUE_INTEGER, &ok);
+  return ok ? std::optional<int64_t>(call.u.get_option.integer) : std::nullopt;
 }
 
 std::optional<int64_t> Wrapped::GetDuration(sp_handle handle, int32_t option) {
-  sp_call call{};
-  call.u.get_option.option = option;
-  call.u.get_option.value_type = SP_VALUE_DURATION;
-  call.u.get_option.length = SP_NATURAL_LENGTH;
-  if (Do(SP_OP_GET_OPTION, handle, &call).error != SP_OK) return std::nullopt;
-  return call.u.get_option.duration_ns;
+  bool ok = false;
+  const sp_call call = GetOption(handle, option, SP_VALUE_DURATION, &ok);
+  return ok ? std::optional<int64_t>(call.u.get_option.duration_ns) : std::nullopt;
+}
+
+sp_result Wrapped::SetInteger(sp_handle handle, int32_t option, int64_t value) {
+  sp_option_args args{};
+  args.integer = value;
+  return SetOption(handle, option, SP_VALUE_INTEGER, args);
 }
 
 sp_result Wrapped::SetDuration(sp_handle handle, int32_t option, int64_t nanoseconds) {
-  sp_call call{};
-  call.u.set_option.option = option;
-  call.u.set_option.value_type = SP_VALUE_DURATION;
-  call.u.set_option.length = SP_NATURAL_LENGTH;
-  call.u.set_option.duration_ns = nanoseconds;
-  return Do(SP_OP_SET_OPTION, handle, &call);
+  sp_option_args args{};
+  args.duration_ns = nanoseconds;
+  return SetOption(handle, option, SP_VALUE_DURATION, args);
+}
+
+sp_result Wrapped::SetLinger(sp_handle handle, bool on, int32_t seconds) {
+  sp_option_args args{};
+  args.linger_on = on ? 1 : 0;
+  args.linger_seconds = seconds;
+  return SetOption(handle, SP_SO_LINGER, SP_VALUE_LINGER, args);
 }
 
 sp_result Wrapped::SetNonblocking(sp_handle handle, bool on) {

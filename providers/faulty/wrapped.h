@@ -79,6 +79,8 @@ class Wrapped {
 
  private:
   void Learn(const sp_call& call, const sp_result& result);
+  sp_call GetOption(sp_handle handle, int32_t option, int32_t value_type, bool* ok);
+  sp_result SetOption(sp_handle handle, int32_t option, int32_t value_type, sp_option_args value);
 
   const Fault* fault_;
   sp_provider inner_;

@@ -74,6 +74,28 @@ TEST(Scheduler, StartsNothingOnceStopped) {
   EXPECT_TRUE(scheduler.idle());
 }
 
+TEST(Scheduler, RunsOneTaskOfEachLane) {
+  Scheduler scheduler(8, 100);
+  scheduler.fill_lanes({{{0, 0, 0}, {1, 0, 0}}, {{2, 0, 1}, {3, 0, 1}}});
+  EXPECT_EQ(scheduler.start_next()->scenario, 0U);
+  EXPECT_EQ(scheduler.start_next()->scenario, 2U);
+  EXPECT_FALSE(scheduler.start_next());
+  scheduler.end(false, 1);
+  EXPECT_EQ(scheduler.start_next()->scenario, 3U);
+  scheduler.park(0);  // it waits: others of its lane may say more
+  EXPECT_EQ(scheduler.start_next()->scenario, 1U);
+  EXPECT_EQ(scheduler.left(), 0U);
+}
+
+TEST(Scheduler, DropsWhatIsLeftOfALane) {
+  Scheduler scheduler(8, 100);
+  scheduler.fill_lanes({{{0, 0, 0}, {1, 0, 0}}, {{2, 0, 1}}});
+  scheduler.drop(0);
+  EXPECT_EQ(scheduler.left(), 1U);
+  EXPECT_EQ(scheduler.start_next()->scenario, 2U);
+  EXPECT_FALSE(scheduler.start_next());
+}
+
 using State = ActivityMeter::State;
 constexpr std::int64_t kMs = 1'000'000;
 
