@@ -71,8 +71,8 @@ Nanoseconds Stopwatch::Stall() const { return Nanoseconds(heart_ ? heart_->late(
 Punctual Stopwatch::Against(Nanoseconds expected, Nanoseconds grain) const {
   const Nanoseconds elapsed = Elapsed();
   if (elapsed < expected - grain) return Punctual::kEarly;
-  // On a virtual clock nobody has to be scheduled. Elsewhere the caller has, after the time-out; a stall that began there is part of
-  // Stall(), as far as another thread can tell. What takes twice its time is late.
+  // On a virtual clock nobody has to be scheduled. Elsewhere the caller has, after the time-out; a stall that began there is part
+  // of Stall(), as far as another thread can tell. What takes twice its time is late.
   const Nanoseconds slack = heart_ ? expected / 2 + 2 * Stall() + std::chrono::milliseconds(40) : grain;
   return elapsed > expected + slack ? Punctual::kLate : Punctual::kOnTime;
 }
