@@ -63,9 +63,9 @@ def named(key: str, words: Words, address: Any = None) -> str:
 
 def ask(question: str) -> str:
     """Asks the suite's condition function, in the middle of the accept that this thread carries out. What it replies."""
-    replies[mine.number] = queue.SimpleQueue()
+    reply = replies[mine.number] = queue.SimpleQueue()
     _say(f"{mine.number} ask {question}\n")
-    return replies[mine.number].get()
+    return reply.get()
 
 
 def asleep(number: str) -> bool:
