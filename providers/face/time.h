@@ -24,10 +24,10 @@ enum class Punctual { kEarly, kOnTime, kLate };
 // Measures a duration, and beside it how long this machine kept a thread of ours from running in all (a heartbeat thread
 // sleeps in short steps and adds up by how much each overshoots). A time-out of `expected` is on time when
 //     expected - grain <= elapsed <= 1.5 * expected + 2 * stall + 40 ms
-// so an implementation is not blamed for a busy machine, and the bound stays tight on a quiet one, where twice the time is late: the
-// 40 ms are for the thread that measures, which may be kept waiting where the heartbeat was not. On a virtual clock it is on time
-// within `grain`. `grain` is the clock step that the
-// implementation may round down by; one whose clock is finer than 1 ms needs no more than the default. Both ends are inclusive.
+// so an implementation is not blamed for a busy machine, and the bound stays tight on a quiet one, where twice the time is
+// late: the 40 ms are for the thread that measures, which may be kept waiting where the heartbeat was not. On a virtual clock
+// it is on time within `grain`. `grain` is the clock step that the implementation may round down by; one whose clock is finer
+// than 1 ms needs no more than the default. Both ends are inclusive.
 class Stopwatch {
  public:
   Stopwatch();
