@@ -46,7 +46,7 @@ BROKEN = {  # what is replaced, by what: line and reason
 
 @pytest.fixture(name="compiler", scope="session")
 def the_catalogue_compiler(built: build.Build) -> Path:
-    return built.folder / "conformance" / "catalogue-compiler"
+    return built.folder / "catalogue-compiler"
 
 
 def compiled(compiler: Path, folder: Path, area: str) -> "subprocess.CompletedProcess[str]":

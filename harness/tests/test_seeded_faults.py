@@ -40,7 +40,8 @@ def test_requirements_exist(faults: list[Fault], levels: dict[str, dict[str, str
 
 
 def test_requirements_are_declared_by_scenarios(built: build.Build, faults: list[Fault]) -> None:
-    declared = {each for entry in runner.listing(built, "scenarios", "posix", "linux") for each in entry["requirements"]}
+    declared = {each for profile in PROFILES for entry in runner.listing(built, "scenarios", "posix", profile)
+                for each in entry["requirements"]}
     assert not [(fault.name, each) for fault in faults for each in fault.requirements if each not in declared]
 
 

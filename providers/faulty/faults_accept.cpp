@@ -58,7 +58,7 @@ constexpr Fault kFaults[] = {
        });
      }},
     {"accept-queue-without-end", "connections leave the queue before they are accepted, so that it never fills",
-     "backlog.capped backlog.maximum backlog.zero", "posix linux winsock",
+     "backlog.capped backlog.maximum backlog.zero", "linux winsock",
      "mewz issue 109: backlog stored, and pending connections not limited",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        constexpr int64_t kListeners = -1;

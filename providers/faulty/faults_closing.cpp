@@ -18,7 +18,7 @@ constexpr Fault kFaults[] = {
     {"close-leaves-queued-clients", "closing a listener leaves the clients in its queue connected to nobody",
      "closing.queued closing.queued_unix closing.queued_wakes rejection.listener_closed rejection.listener_closed_local "
      "closing.racing_client closing.many_queued",
-     "linux posix", "embox pull request 2982: established connections on the accept queue were released, and never reset",
+     "linux", "embox pull request 2982: established connections on the accept queue were released, and never reset",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (ClosesListener(provider, call)) TakeQueue(provider, call->handle, 1024);
        provider.Pass(call, result);

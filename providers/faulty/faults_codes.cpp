@@ -108,20 +108,21 @@ constexpr Fault kFaults[] = {
         "close.abort_after_wr close.linger2_abort close.linger2_effect_peer rejection.reset_then_send",
         "posix linux winsock", kErrno),
     Row<SP_EISCONN, SP_EALREADY>("code-eisconn-told-ealready", "wherever EISCONN is meant, EALREADY is told",
-                                 "overlapped.connect_connected progress.connect_afterwards", "posix linux winsock",
+                                 "overlapped.connect_connected progress.connect_afterwards", "posix winsock",
                                  "axboe/liburing issue 980: connect() doesn't return EISCONN"),
     Row<SP_EALREADY, SP_EISCONN>("code-ealready-told-eisconn", "wherever EALREADY is meant, EISCONN is told",
-                                 "overlapped.connect_in_progress progress.second_blocking", "posix linux winsock", kNoReport),
+                                 "overlapped.connect_in_progress progress.second_blocking", "posix winsock", kNoReport),
     Row<SP_ENOTCONN, SP_EPIPE>(
         "code-enotconn-told-epipe", "wherever ENOTCONN is meant, EPIPE is told",
         "accept.reset_peer_name connect.datagram_zero_dissolves connect.datagram_zero_transfer overlapped.disconnect_unconnected "
         "progress.shutdown_pending refused.shutdown rejection.reset_no_peer shutdown.unconnected_udp shutdown.unconnected_unix",
         "posix linux winsock", kErrno),
-    Row<SP_EPIPE, SP_ENOTCONN>("code-epipe-told-enotconn", "wherever EPIPE is meant, ENOTCONN is told",
-                               "close.send_unix closing.queued_send rejection.close_then_send rejection.reset_then_send "
-                               "rejection.shutdown_both_then_send rejection.shutdown_read_local shutdown.duplicate "
-                               "shutdown.wr_send_nothing shutdown.wr_send_udp",
-                               "posix linux", kErrno),
+    Row<SP_EPIPE, SP_ENOTCONN>(
+        "code-epipe-told-enotconn", "wherever EPIPE is meant, ENOTCONN is told",
+        "close.send_unix closing.queued_send rejection.close_then_send rejection.reset_then_send "
+        "rejection.shutdown_both_then_send rejection.shutdown_read_local shutdown.rd_peer_send_unix shutdown.duplicate "
+        "shutdown.wr_send_nothing shutdown.wr_send_udp",
+        "posix linux", kErrno),
     Row<SP_ESHUTDOWN, SP_ENOTCONN>(
         "code-eshutdown-told-enotconn", "wherever ESHUTDOWN is meant, ENOTCONN is told",
         "shutdown.duplicate shutdown.wr_send_udp shutdown.rd_buffered shutdown.rd_later_data rejection.reset_then_send",
@@ -144,15 +145,15 @@ constexpr Fault kFaults[] = {
                                        "FreeRTOS-Plus-TCP pull request 1355: what a connect told whose SYN nobody answered"),
     Row<SP_EACCES, SP_EINVAL>(
         "code-eacces-told-einval", "wherever EACCES is meant, EINVAL is told",
-        "bind.reuse_after_exclusive bind.reuse_after_default connect.datagram_broadcast bind.exclusive_wildcard",
-        "posix linux winsock", kNoReport),
+        "bind.reuse_after_exclusive bind.reuse_after_default connect.datagram_broadcast bind.exclusive_wildcard", "linux winsock",
+        kNoReport),
     Row<SP_EMFILE, SP_EINVAL>("code-emfile-told-einval", "wherever EMFILE is meant, EINVAL is told",
                               "accept.descriptor_limit_empty listen.no_descriptors", "posix linux", kNoReport),
     Row<SP_ENFILE, SP_EMFILE>("code-enfile-told-emfile", "wherever ENFILE is meant, EMFILE is told", "accept.system_limit",
                               "posix linux",
                               "lwIP CHANGELOG 2007-04-05: the error of alloc_socket was first ENOBUFS, then ENFILE"),
     Row<SP_ENOBUFS, SP_EMFILE>("code-enobufs-told-emfile", "wherever ENOBUFS is meant, EMFILE is told",
-                               "accept.buffer_limit listen.buffer_limit", "posix linux winsock",
+                               "accept.buffer_limit listen.buffer_limit", "winsock",
                                "lwIP CHANGELOG 2007-04-05: the error of alloc_socket was first ENOBUFS, then ENFILE"),
     Row<SP_ENOPROTOOPT, SP_EPERM>("code-enoprotoopt-told-eperm", "wherever ENOPROTOOPT is meant, EPERM is told",
                                   "options.unknown_level_get options.unknown_level_set options.unknown_get options.unknown_set",

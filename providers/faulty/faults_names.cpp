@@ -324,7 +324,7 @@ void BothFamiliesFromTheStart(Wrapped& provider, sp_call* call, sp_result* resul
 
 constexpr Fault kFaults[] = {
     {"name-port-off-by-one", "the port that getsockname says differs by one", "bind.name bind.name_of_listener listen.keeps_name",
-     "posix linux winsock", "gramineproject/gramine pull request 74: getsockname and getpeername told wrong names", PortOffByOne},
+     "posix linux", "gramineproject/gramine pull request 74: getsockname and getpeername told wrong names", PortOffByOne},
     {"name-never-one-family", "IPV6_V6ONLY is off and cannot be switched on", "connect.v6only_client bind.v6only_refuses",
      "posix linux winsock", "asterinas before pull request 3515 had no IPV6_V6ONLY", NeverOneFamily},
     {"name-accepted-of-other-type", "an accepted socket is told to be of another type and protocol than its listener",

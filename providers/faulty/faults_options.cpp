@@ -321,7 +321,7 @@ constexpr Fault kFaults[] = {
     {"v6only-by-default", "IPV6_V6ONLY is on on a new socket", "bind.v6only_default bind.dual_serves", "posix",
      "no report found: RFC 3493 5.3 has it off by default", DefaultIs<SP_IPV6_V6ONLY, 1, SP_INET6>},
     {"name-length-of-part", "a cut name comes with the length of the part", "options.name_real_length bind.name_truncated_length",
-     "linux posix", "esp-lwip pull requests 90 and 93: getpeername and getsockname do not report the length of a cut address",
+     "linux", "esp-lwip pull requests 90 and 93: getpeername and getsockname do not report the length of a cut address",
      LengthOfPart},
     {"name-overruns-buffer", "a name is written beyond the room for it", "contract.output_within_length bind.name_truncated",
      "posix", "ldms pull request 474: an address overflows the buffer that is too small for it", OverrunName},

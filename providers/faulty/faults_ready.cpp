@@ -259,7 +259,7 @@ constexpr Fault kFaults[] = {
     {"ready-hangup-with-room", "with a hang-up there is always room for writing", "notify.hangup_excludes_writable", "posix",
      "no report found: poll(), POLLHUP and POLLOUT are mutually exclusive", HangupWithRoom},
     {"ready-listener-not-normal", "a listener with connections is reported with urgent data alone", "notify.wsapoll_listener",
-     "posix linux winsock", kNoReport, ListenerNotNormal},
+     "winsock", kNoReport, ListenerNotNormal},
     {"ready-early-listener-forgotten", "what is watched before it listens is never readable",
      "notify.epoll_early_listener listen.polled_meanwhile", "posix linux", kNoReport, EarlyIsForgotten<Listens, kReading>},
     {"ready-early-client-forgotten", "what is watched before it connects is never writable", "notify.epoll_early_client", "linux",

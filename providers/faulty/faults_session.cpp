@@ -225,11 +225,11 @@ constexpr Fault kFaults[] = {
     {"spi-created-nonblocking", "sockets are created in non-blocking mode", "spi.created_blocking", "winsock", kSpi,
      CreatedNonblocking},
     {"spi-begun-makes-nonblocking", "an operation that is begun makes its socket non-blocking", "spi.overlapped_leaves_mode",
-     "winsock", kSpi, Pass, BeginMakesNonblocking},
+     "winsock-spi", kSpi, Pass, BeginMakesNonblocking},
     {"spi-error-of-the-former", "a call that fails reports the error of the one that failed before it", "spi.error_per_call",
-     "winsock", kSpi, ErrorOfTheFormer},
-    {"spi-pending-error-of-all", "SO_ERROR takes the pending error of another socket", "spi.error_per_socket", "winsock", kSpi,
-     PendingErrorOfAll},
+     "winsock-spi", kSpi, ErrorOfTheFormer},
+    {"spi-pending-error-of-all", "SO_ERROR takes the pending error of another socket", "spi.error_per_socket", "winsock-spi",
+     kSpi, PendingErrorOfAll},
 };
 
 }  // namespace
