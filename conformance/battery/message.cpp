@@ -127,6 +127,18 @@ SCENARIO(Message, RecvTimesOut, kConnections.Waits(milliseconds(300)), message::
   }
 }
 
+SCENARIO(Message, ATimeOutIsNoEnd, kConnections.Waits(milliseconds(150)), message::recv_after_timeout) {
+  Pair pair = ConnectedPair(net);
+  static_cast<void>(Must(pair.server.SetDuration(SP_SO_RCVTIMEO, kTimeout)));
+  if (WatchTimeOut([&pair] { return pair.server.Recv(10); }).result.name() == outcome::still_blocked.text) {
+    CHECK_REQUIREMENT(message::recv_after_timeout, Holds(false, "the recv did not time out"));
+    return;  // the socket is in use
+  }
+  SendAll(pair.client, Payload{6, 0, 4});
+  const RecvResult received = WaitReady(pair.server, SP_IN) ? pair.server.Recv(10) : RecvResult();
+  CHECK_REQUIREMENT(message::recv_after_timeout, Holds(received.ok() && received.data.size() == 4, received.text()));
+}
+
 SCENARIO(Message, ATimeOutReturnsThePartThatCame, kStreams.Waits(milliseconds(150)), message::recv_timeout_partial,
          message::recv_timeout_data) {
   Pair pair = ConnectedPair(net);
