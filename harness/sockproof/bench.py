@@ -1,7 +1,9 @@
 """How close a run comes to what no scheduling can beat, and what a scenario costs that does nearly nothing."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from reports.records import Json, Results
 
@@ -34,9 +36,11 @@ class Times:
 
 def _summary(build: Build, target: Target, options: runner.Options) -> tuple[Results, Json]:
     results = Results()
-    job = runner.Run(build, target, options)
-    for record in job.records():
-        results.add(record)
+    with TemporaryDirectory(prefix="sockproof-bench-") as folder:
+        options.output = Path(folder) / "output"
+        job = runner.Run(build, target, options, live=False)
+        for record in job.records():
+            results.add(record)
     if job.code != runner.AS_EXPECTED or results.summary is None:
         raise BenchFailed(f"a run ended with {job.code}: look at it with ./sockproof run {target.name}")
     return results, results.summary

@@ -1,7 +1,6 @@
 """The command line."""
 
 import enum
-import hashlib
 import json
 import os
 import re
@@ -217,8 +216,6 @@ def run(
             system = each is not None and each.for_windows
             if system not in builds:
                 builds[system] = beside.enter_context(_prepared(each, preset.value, jobs))
-                if len(chosen) > 1:
-                    options.battery_digest = hashlib.sha256(builds[system].battery.read_bytes()).hexdigest()
             codes.append(_run_one(builds[system], each, options, folder, format, views, several=len(chosen) > 1))
             if codes[-1] == runner.HARNESS_FAILED:
                 break

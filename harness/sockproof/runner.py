@@ -1,5 +1,6 @@
 """Calls sockproof-runner, and hands on its records as they come."""
 
+import hashlib
 import json
 import os
 import shlex
@@ -9,7 +10,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from reports.records import Json, parse
 from sockproof.build import Build
@@ -36,7 +39,6 @@ class Options:
     fault: str | None = None
     faults: Path | None = None  # a file that names many, each to be tried by itself
     stop_at_first: bool = False
-    battery_digest: str | None = None
     no_stacks: bool = False
 
     def arguments(self) -> list[str]:
@@ -50,6 +52,12 @@ class Options:
         return words
 
 
+@lru_cache
+def _digest_of(battery: Path) -> str:
+    """Python's library uses what the processor has for it; the runner's own code takes a tenth of a second."""
+    return hashlib.sha256(battery.read_bytes()).hexdigest()
+
+
 @dataclass
 class Run:
     """A runner at work. Iterate over `records()`, then ask for `code`."""
@@ -58,6 +66,7 @@ class Run:
     target: Target | None  # None: the run that is resumed knows
     options: Options
     on_stderr: Callable[[str], None] = field(default=lambda line: print(line, file=sys.stderr))
+    live: bool = True  # False: the records are read from the output folder when the run is over, at no cost while it lasts
     code: int = HARNESS_FAILED
     interrupted: bool = False
 
@@ -74,8 +83,9 @@ class Run:
             target += ["--emulator", self.build.emulator]
             # What waits for its emulator's server looks as if it waited by design; more would only stand in each other's way.
             target += ["--max-processes", str(EMULATED_FOR_EACH_JOB * (self.options.jobs or len(os.sched_getaffinity(0))))]
-        return [*around, str(self.build.runner), "--battery", str(self.build.battery), *target, *self.options.arguments(),
-                "--stream" if self.options.output or self.options.resume else "--stream-only"]
+        stream = ["--stream" if self.options.output or self.options.resume else "--stream-only"] if self.live else []
+        return [*around, str(self.build.runner), "--battery", str(self.build.battery), "--battery-digest",
+                _digest_of(self.build.battery), *target, *self.options.arguments(), *stream]
 
     def records(self) -> Iterator[Json]:
         """The records as they come. Sets `code` at the end; a runner that dies is a harness that failed."""
@@ -85,7 +95,7 @@ class Run:
             reader = threading.Thread(target=self._forward, args=(process.stderr,), daemon=True)
             reader.start()
             try:
-                yield from parse(process.stdout)
+                yield from self._parse(process.stdout)
             except KeyboardInterrupt:
                 # A terminal sends the interrupt to the runner too; one that came to us alone is handed on.
                 process.terminate()
@@ -104,6 +114,16 @@ class Run:
             self.code = process.returncode
         else:
             self.on_stderr(f"sockproof: the runner ended with {process.returncode}: {' '.join(self.command())}")
+
+    def _parse(self, stdout: IO[str]) -> Iterator[Json]:
+        if self.live:
+            yield from parse(stdout)
+            return
+        for _ in stdout:  # its closing lines: the records say the same
+            pass
+        if self.options.output is not None:
+            with (self.options.output / "results.jsonl").open() as results:
+                yield from parse(results)
 
     def _forward(self, stream: Iterator[str]) -> None:
         with suppress(ValueError):  # closed under our hands, when whoever reads us has gone away

@@ -13,6 +13,12 @@ void Sleep(int64_t nanoseconds);  // at least that long
 [[noreturn]] void SleepForEver();
 int64_t ProcessId();
 
+// Keeps the calling thread on the processor that it runs on. NULL where that cannot be had; what comes back is given to Unbind,
+// which undoes it and frees it.
+struct Bound;
+Bound* BindToProcessor();
+void Unbind(Bound* bound);
+
 // A new directory of this process's own, with a short name; the common one for temporary files if none can be made.
 std::string MakeScratchDirectory(bool* made);
 

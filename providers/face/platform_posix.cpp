@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -28,6 +29,30 @@ void Sleep(int64_t nanoseconds) {
   while (nanosleep(&span, &span) != 0) {
   }
 }
+
+#if defined(__linux__)
+struct Bound {
+  cpu_set_t allowed;  // before
+};
+
+Bound* BindToProcessor() {
+  Bound before{};
+  const int here = sched_getcpu();
+  if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof before.allowed, &before.allowed) != 0) return nullptr;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(here, &one);
+  return sched_setaffinity(0, sizeof one, &one) == 0 ? new Bound(before) : nullptr;
+}
+
+void Unbind(Bound* bound) {
+  if (bound != nullptr) sched_setaffinity(0, sizeof bound->allowed, &bound->allowed);
+  delete bound;
+}
+#else
+Bound* BindToProcessor() { return nullptr; }
+void Unbind(Bound*) {}
+#endif
 
 void SleepForEver() {
   for (;;) pause();

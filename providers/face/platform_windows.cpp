@@ -46,6 +46,9 @@ void Sleep(int64_t nanoseconds) {
   if (timer != nullptr) CloseHandle(timer);
 }
 
+Bound* BindToProcessor() { return nullptr; }  // nothing there hangs on the order of packets over a loopback interface
+void Unbind(Bound*) {}
+
 void SleepForEver() {
   for (;;) ::Sleep(INFINITE);
 }

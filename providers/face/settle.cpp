@@ -1,10 +1,7 @@
 #include "face/settle.h"
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
-
 #include "face/host.h"
+#include "face/platform.h"
 #include "face/watcher.h"
 
 namespace sockproof {
@@ -46,29 +43,8 @@ bool TrySet(const Socket& socket, sp_option_args args) {
 
 }  // namespace
 
-#if defined(__linux__)
-struct OnOneProcessor::Before {
-  cpu_set_t allowed;
-};
-OnOneProcessor::OnOneProcessor() {
-  if (Host::Get().HasVirtualClock()) return;
-  Before before{};
-  const int here = sched_getcpu();
-  if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof before.allowed, &before.allowed) != 0) return;
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(here, &one);
-  if (sched_setaffinity(0, sizeof one, &one) == 0) before_ = new Before(before);
-}
-OnOneProcessor::~OnOneProcessor() {
-  if (before_ != nullptr) sched_setaffinity(0, sizeof before_->allowed, &before_->allowed);
-  delete before_;
-}
-#else
-struct OnOneProcessor::Before {};
-OnOneProcessor::OnOneProcessor() = default;
-OnOneProcessor::~OnOneProcessor() = default;
-#endif
+OnOneProcessor::OnOneProcessor() : bound_(Host::Get().HasVirtualClock() ? nullptr : platform::BindToProcessor()) {}
+OnOneProcessor::~OnOneProcessor() { platform::Unbind(bound_); }
 
 void LetNetworkSettle(const Flavor& net, Nanoseconds span) {
   for (int i = 0; i < kMostSpans; ++i) {

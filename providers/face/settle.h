@@ -6,6 +6,10 @@
 
 namespace sockproof {
 
+namespace platform {
+struct Bound;
+}
+
 // Keeps the calling thread on the processor that it runs on, where the system has that. A loopback interface hands packets over
 // in the order in which one processor sent them: what was sent before a probe from the same processor arrives before it.
 // Does nothing on a virtual clock, nor where threads cannot be bound.
@@ -17,8 +21,7 @@ class OnOneProcessor {
   OnOneProcessor& operator=(const OnOneProcessor&) = delete;
 
  private:
-  struct Before;
-  Before* before_ = nullptr;  // owned; null: nothing to undo
+  platform::Bound* bound_;  // owned; null: nothing to undo
 };
 
 // Lets `span` pass in which this process could have run, and the network too: on TCP a connection of its own is made
