@@ -54,9 +54,11 @@ void EndListen(Court& court, const Operation& call) {
   socket->phases = kListening;
   socket->least_backlog = std::max<int64_t>(backlog, 0);
   court.model.listeners.push_back(call.subject);
-  // Whoever is connecting already may find it.
+  // Whoever is connecting already may find it; so may whoever reached nobody that was known while this call ran.
   for (const Socket& other : court.model.sockets) {
-    if (other.changing > 0 || (other.phases & kConnecting) != 0) socket->visitors = true;
+    const bool reached_nobody = other.attempt_begin != 0 && other.listener == kNobody && other.closed.must >= call.begin &&
+                                (other.unknown || (other.phases & kConnected) != 0);
+    if (other.changing > 0 || (other.phases & kConnecting) != 0 || reached_nobody) socket->visitors = true;
   }
 }
 

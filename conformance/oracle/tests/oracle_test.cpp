@@ -365,6 +365,27 @@ TEST(Overlap, ASendMayOvertakeTheShutdownThatRuns) {
   EXPECT_TRUE(judgement.violations.empty()) << Describe(judgement);
 }
 
+// The thread that listens is stopped between what its call did and the record of it; meanwhile clients come.
+TEST(Overlap, AClientMayReachAListenerWhoseListenHasNotReturned) {
+  const std::string bound =
+      "socket family=inet -> ok value=3 handle=s3\n"
+      "bind s3 address=inet:127.0.0.1:0 -> ok\n"
+      "local_name s3 name=valid,valid,256 -> ok name=inet:127.0.0.1:1000,16\n"
+      "socket family=inet -> ok value=4 handle=s4\n";
+  const std::string blocking = "connect s4 address=inet:127.0.0.1:1000 -> ok\n";
+  const std::string told_later =
+      "set_mode s4 set=nonblocking -> ok\n"
+      "connect s4 address=inet:127.0.0.1:1000 -> EINPROGRESS\n"
+      "connect s4 address=inet:127.0.0.1:1000 -> ok\n";
+  for (const std::string& connect : {blocking, told_later}) {
+    const Judgement judgement = JudgeText(bound + "a> listen s3 backlog=5\n" + connect + "a< ok\n" +
+                                          "watch_create mechanism=poll -> ok handle=w1\n"
+                                          "watch_add s3 watcher=w1 events=in -> ok\n"
+                                          "watch_wait w1 timeout_ns=0 room=16 -> ok value=1 event=0,in,ok\n");
+    EXPECT_TRUE(judgement.violations.empty()) << Describe(judgement);
+  }
+}
+
 TEST(Unknown, AHandleFromBeforeTheTraceIsNotJudged) {
   const Judgement judgement = Judge(Trace("recv s9 room=60 -> ok\nlisten s9 backlog=1 -> EIO\n"), 0, false);
   EXPECT_TRUE(judgement.violations.empty()) << Describe(judgement);
