@@ -25,6 +25,7 @@ from sockproof import bench as benchmark
 from sockproof import build
 from sockproof import coverage as lines
 from sockproof import doctor as examination
+from sockproof import everything
 from sockproof import mutants as teeth
 from sockproof import newprovider, owntests, paths
 from sockproof import prepare as preparation
@@ -168,7 +169,7 @@ def run(
     target: Optional[str] = typer.Argument(
         None, show_default=False,
         help="A target's name (default: linux), a target's file.toml, or PROVIDER[:ARG]: posix, lib:FILE.so, reference, "
-             "shim:COMMAND"),
+             "shim:COMMAND; all: every target, and a page that compares them"),
     filter: Optional[str] = _option("--filter", says="Only these scenarios, in GoogleTest's words: 'Backlog*:Accept*-*/unix'"),
     jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Scenarios that may compute at once (default: the cores)"),
     repeat: Optional[int] = _option("--repeat", least=1, says="Run each scenario N times; different verdicts are 'flaky'"),
@@ -190,6 +191,14 @@ def run(
 
     Exit code: 0 as expected, 1 something unexpected, 2 the harness failed or was interrupted (usage errors too), 3 nothing ran
     or everything was not supported."""
+    if target == "all":
+        asked = {"--filter": filter, "--jobs": jobs, "--repeat": repeat, "--seed": seed, "--timeout-scale": timeout_scale,
+                 "--isolation": isolation.value if isolation else None, "--preset": preset.value}
+        if launcher or profile or fault or resume or stop_at_first or format is not RunFormat.text:
+            stop("'run all' takes no other options than --output, --strict, " + ", ".join(asked))
+        words = [word for name, value in asked.items() if value is not None for word in (name, str(value))]
+        raise typer.Exit(everything.run(output or paths.results_dir(f"all-{datetime.now():%Y%m%d-%H%M%S}"),
+                                        words + ["--strict"] * strict, lambda line: print(line, flush=True)))
     chosen: list[Optional[targets.Target]] = [None]
     if target or not resume:
         chosen = [*_targets(target or targets.DEFAULT_TARGET, profile)]
