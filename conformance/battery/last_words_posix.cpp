@@ -26,18 +26,30 @@ constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSY
 int record_descriptor = STDOUT_FILENO;
 
 // What follows must be fit for a signal handler: no allocation, no stdio.
-void WriteText(const char* text) { WriteRecordStream(text, std::strlen(text)); }
 
-void WriteNumber(long number) {
-  char digits[24];
-  char* end = digits + sizeof digits;
-  char* at = end;
-  do {
-    *--at = static_cast<char>('0' + number % 10);
-    number /= 10;
-  } while (number > 0);
-  WriteRecordStream(at, static_cast<std::size_t>(end - at));
-}
+// A record that is written at once: another thread may be ending the process at this moment.
+class Line {
+ public:
+  Line& Text(const char* text) {
+    for (; *text != '\0' && length_ < sizeof text_; ++text) text_[length_++] = *text;
+    return *this;
+  }
+  Line& Number(long number) {
+    char digits[24];
+    char* at = digits + sizeof digits - 1;
+    *at = '\0';
+    do {
+      *--at = static_cast<char>('0' + number % 10);
+      number /= 10;
+    } while (number > 0);
+    return Text(at);
+  }
+  void Write() const { WriteRecordStream(text_, length_); }
+
+ private:
+  char text_[128];
+  std::size_t length_ = 0;
+};
 
 void OnFatal(int number) {
   static std::atomic<pid_t> dying{0};
@@ -51,11 +63,13 @@ void OnFatal(int number) {
     }
   }
   if (before == 0) {
-    WriteText("\n@sockproof {\"record\":\"signal\",\"signal\":");
-    WriteNumber(number);
-    WriteText(",\"pid\":");
-    WriteNumber(getpid());
-    WriteText("}\n");
+    Line line;
+    line.Text("\n@sockproof {\"record\":\"signal\",\"signal\":")
+        .Number(number)
+        .Text(",\"pid\":")
+        .Number(getpid())
+        .Text("}\n")
+        .Write();
     if (std::getenv("SOCKPROOF_RUNNER") != nullptr) {
       // The runner takes the stacks now, and ends this process when it has them.
       timespec left{5, 0};

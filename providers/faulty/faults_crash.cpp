@@ -172,7 +172,7 @@ constexpr Fault kFaults[] = {
     {"crash-accept-in-another-thread", "a thread that accept has started crashes", kServes, kEverywhere,
      "lwIP CHANGELOG 2012-09-26, bug #37405: the stack's own thread uses an object that was freed",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
-       if (Strikes(provider, call, SP_OP_ACCEPT)) std::thread([] { *nowhere = 1; }).detach();
+       if (Strikes(provider, call, SP_OP_ACCEPT)) std::thread([] { *nowhere = 1; }).join();
        provider.Pass(call, result);
      }},
     {"crash-connect-throws", "connect lets an exception out, through a C interface", kConnects, kEverywhere,
