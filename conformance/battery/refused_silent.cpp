@@ -71,7 +71,7 @@ SCENARIO(Refused, SelectShowsThatNobodyAnswers, kTcp.Needs({SP_CAP_SILENCE, SP_C
   Socket client = net.NewConnecting(SP_NONBLOCKING);
   const Nanoseconds most = GiveUpSoon(client);
   static_cast<void>(client.Connect(listener.address));
-  const uint32_t events = Events(client, SP_OUT, most, SP_SELECT);
+  const uint32_t events = Events(client, SP_OUT | SP_PRI, most, SP_SELECT);
   CHECK_REQUIREMENT(refused::select_writable, Readiness((events & SP_OUT) != 0));
   CHECK_REQUIREMENT(refused::timeout_nonblocking, client.TakeError());
 }

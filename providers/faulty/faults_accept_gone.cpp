@@ -39,7 +39,7 @@ constexpr Fault kFaults[] = {
        Fail(result, SP_ECONNRESET);
      }},
     {"accept-reset-ends-the-listener", "after a connection was reset in the queue the listener accepts nothing any more",
-     "accept.reset_spares_others accept.listener_goes_on backlog.withdrawn_queued_others", "posix linux winsock",
+     "accept.reset_spares_others backlog.withdrawn_queued_others", "posix linux winsock",
      "zephyr issue 114678: after one accept callback with an error every later one on that listener failed",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        if (IsAccept(provider, call) && provider.Get(call->handle.value, kMark) != 0) return Fail(result, SP_ECONNABORTED);

@@ -114,6 +114,11 @@ constexpr Fault kFaults[] = {
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        ListenAgainWith(provider, call, result, [](int32_t first, int32_t now) { return std::max(first, now); });
      }},
+    {"backlog-shrunk-keeps-all", "a second listen with a smaller backlog drops nobody who waits", "backlog.shrink_keeps_queued",
+     "winsock-spi", "Windows Sockets 2 listen(): a second call changes nothing; what a provider modelled on the API does",
+     [](Wrapped& provider, sp_call* call, sp_result* result) {
+       ListenAgainWith(provider, call, result, [](int32_t first, int32_t now) { return std::max(first, now); });
+     }},
     {"backlog-queue-lost-at-listen", "a second listen throws away the connections that wait",
      "listen.again_keeps backlog.change_keeps_queued backlog.again_zero_keeps backlog.shrink_keeps_queued", "linux winsock posix",
      "lwIP CHANGELOG 2007-12-02, bug #21656: listen freed the mailbox of the socket and allocated another one",
@@ -126,8 +131,20 @@ constexpr Fault kFaults[] = {
        }
        provider.Pass(call, result);
      }},
+    {"backlog-place-freed-late",
+     "the place of an accepted connection is free for the second client that comes, not for the first", "backlog.frees_one_place",
+     "linux winsock", "torokernel issue 77: the count of the queue was not decremented, until every other connection was ignored",
+     [](Wrapped& provider, sp_call* call, sp_result* result) {
+       if (IsSocketCall(call, SP_OP_CONNECT) && provider.IsStream(call->handle) && provider.Get(kWorld, kHandedOut) > 0) {
+         provider.Add(kWorld, -1, kHandedOut);
+         return Fail(result, SP_ECONNREFUSED);
+       }
+       const bool ours = IsAccept(provider, call);
+       provider.Pass(call, result);
+       if (ours && result->error == SP_OK) provider.Add(kWorld, 1, kHandedOut);
+     }},
     {"backlog-place-not-freed", "an accepted connection goes on taking a place in the queue",
-     "backlog.frees_one_place backlog.capacity_returns", "linux winsock",
+     "backlog.frees_one_place backlog.capacity_returns", "linux winsock-spi",
      "torokernel issue 77: the count of the queue was not decremented, until every other connection was ignored; nanos pull "
      "request 823: the backlog of lwIP was not used properly",
      [](Wrapped& provider, sp_call* call, sp_result* result) {

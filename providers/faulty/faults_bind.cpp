@@ -9,7 +9,6 @@ namespace {
 constexpr int kPortZero = 1;  // slots of a socket's memory
 constexpr int kNamed = 2;
 constexpr int kAddress = 4;
-constexpr int64_t kWorld = -1;  // a key that is no handle
 
 bool IsBind(const sp_call* call) { return IsSocketCall(call, SP_OP_BIND); }
 const sp_address& Wanted(const sp_call* call) { return call->u.bind.address.address; }

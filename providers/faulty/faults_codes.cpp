@@ -93,7 +93,7 @@ constexpr Fault kFaults[] = {
         "connect.unix_not_socket connect.v6only_listener events.connect_refused_recorded listen.bound_only_refuses listen.paused "
         "listen.race_clients overlapped.connect_refused process.kill_of_listener_refuses refused.late refused.recv_reports "
         "refused.unix_listener_closed rejection.waiter_refused spi.pending_error backlog.blocking_connect_waits "
-        "backlog.overflow_client progress.unix_waits progress.unix_waits_for_room",
+        "backlog.overflow_client refused.timeout_full_backlog",
         "posix linux winsock", kErrno),
     Row<SP_ECONNRESET, SP_EIO>(
         "code-econnreset-told-eio", "wherever ECONNRESET is meant, EIO is told",

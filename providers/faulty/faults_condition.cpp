@@ -242,7 +242,6 @@ void OptionReadsZero(Wrapped& provider, sp_call* call, sp_result* result) {
 }
 
 void RefusesUnanswered(Wrapped& provider, sp_call* call, sp_result* result) {
-  constexpr int64_t kWorld = -1;
   if (IsOption(call, SP_OP_SET_OPTION, SP_SO_CONDITIONAL_ACCEPT)) provider.Put(kWorld, call->u.set_option.integer, kFlag);
   if (IsSocketCall(call, SP_OP_CONNECT) && provider.Get(kWorld, kFlag) != 0) return Fail(result, SP_ECONNREFUSED);
   provider.Pass(call, result);

@@ -14,7 +14,6 @@ constexpr int kMask = 3;
 constexpr int kCookie = 4;
 constexpr int kFlag = 5;
 constexpr int kFull = 6;
-constexpr int64_t kWorld = -1;
 constexpr uint32_t kAllEvents = SP_FD_READ | SP_FD_WRITE | SP_FD_OOB | SP_FD_ACCEPT | SP_FD_CONNECT | SP_FD_CLOSE;
 
 bool Selects(const sp_call* call) { return IsSocketCall(call, SP_OP_WATCH_ADD) || IsSocketCall(call, SP_OP_WATCH_MODIFY); }

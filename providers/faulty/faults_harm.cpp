@@ -12,7 +12,6 @@ constexpr const char* kFatal = "lwIP CHANGELOG 2007-11-27: sockets block most op
 
 constexpr int kRuined = 1;  // slots of a socket's memory
 constexpr int kMark = 2;
-constexpr int64_t kWorld = -1;
 
 // A ruined socket: nothing can be done with it any more, and whoever is connected to it is cut off.
 bool IsRuined(Wrapped& provider, const sp_call* call) {

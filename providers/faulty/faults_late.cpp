@@ -16,7 +16,6 @@ constexpr const char* kQueue =
 constexpr int kMark = 1;  // slots of a socket's memory
 constexpr int kSince = 2;
 constexpr int kState = 3;
-constexpr int64_t kWorld = -1;
 
 bool IsConnect(const sp_call* call) { return IsSocketCall(call, SP_OP_CONNECT); }
 bool GoesOn(const sp_result* result) {
@@ -93,6 +92,15 @@ void LocalConnectDoesNotWait(Wrapped& provider, sp_call* call, sp_result* result
   if (ours) provider.SetNonblocking(call->handle, true);
   provider.Pass(call, result);
   if (ours) provider.SetNonblocking(call->handle, false);
+}
+
+// Where waiting is what is asked for, and where a refusal is: neither comes.
+void LocalConnectFails(Wrapped& provider, sp_call* call, sp_result* result) {
+  const bool ours = IsConnect(call) && provider.IsLocal(call->handle) && !provider.IsNonblocking(call->handle);
+  LocalConnectDoesNotWait(provider, call, result);
+  if (!ours) return;
+  TellAs(result, SP_EAGAIN, SP_EINVAL);
+  TellAs(result, SP_ECONNREFUSED, SP_EINVAL);
 }
 
 // A local connect that was sent back is made all the same, as soon as somebody accepts.
@@ -179,6 +187,14 @@ void BlockedSendStays(Wrapped& provider, sp_call* call, sp_result* result) {
   if (SendsStream(provider, call) && MayWait(provider, call) && provider.Of(call->handle).connected &&
       provider.Ready(call->handle, SP_OUT, 0) == 0) {
     provider.Pause(30'000'000'000);
+  }
+  provider.Pass(call, result);
+}
+
+void LostWhileUnread(Wrapped& provider, sp_call* call, sp_result* result) {
+  if (SendsStream(provider, call) && MayWait(provider, call) && provider.Of(call->handle).connected && HasRoom(call) &&
+      Unread(provider, call->handle) > 0 && provider.Add(call->handle.value, 1, kMark) == 1) {
+    return Succeed(result, static_cast<int64_t>(TotalLength(call->u.send)));
   }
   provider.Pass(call, result);
 }
@@ -361,6 +377,9 @@ constexpr Fault kFaults[] = {
      "progress.unix_waits progress.unix_waits_for_room backlog.local_listener_gone backlog.local_one_room_one_in", "linux",
      "asterinas before pull request 1196: push_incoming answered at once when incoming_endpoints was full",
      LocalConnectDoesNotWait},
+    {"late-local-connect-fails", "a blocking connect of a local socket that cannot be made at once fails with EINVAL",
+     "progress.unix_waits progress.unix_waits_for_room", "posix",
+     "asterinas pull request 1168 fixes incorrect error codes of UNIX sockets", LocalConnectFails},
     {"late-local-connect-goes-on", "a local connect that was sent back is made all the same when there is room",
      "backlog.local_full_leaves_nothing", "linux", kNoReport, LocalConnectGoesOn},
     {"late-local-full-times-out", "a non-blocking connect to a full AF_UNIX listener says that the time is over",
@@ -381,6 +400,8 @@ constexpr Fault kFaults[] = {
     {"late-blocked-send-stays", "a send that waits for room does not notice for half a minute that there is some",
      "data.blocked_send_goes_on data.pressure_both_ways", "posix linux winsock",
      "lwIP CHANGELOG, bug #41495: a threading issue between a waiter and what wakes it", BlockedSendStays},
+    {"late-send-lost-while-unread", "the first blocking send on a socket that has unread data is lost", "data.pressure_both_ways",
+     "posix linux winsock", kNoReport, LostWhileUnread},
     {"late-empty-send-fails", "a send of no bytes fails with EINVAL", "data.zero_send", "winsock", kNoReport, EmptySendFails},
     {"late-datagram-to-nobody", "what is sent on a connected datagram socket without an address goes nowhere",
      "connect.datagram_destination", "posix linux winsock",
@@ -411,7 +432,7 @@ constexpr Fault kFaults[] = {
      "linux", "FreeRTOS-Plus-TCP pull request 1355: a connect whose SYN is not answered was given up in the wrong state",
      GivesUpAfterASecond},
     {"late-nonblocking-connect-succeeds", "a non-blocking connect always says that it has succeeded",
-     "progress.call_open refused.nonblocking_call backlog.overflow_client progress.call", "posix linux winsock",
+     "refused.nonblocking_call backlog.overflow_client progress.call", "posix linux winsock",
      "Spirent/openperf pull request 64: connect returned success before there was a connection", NonblockingSucceeds},
     {"late-error-at-birth", "SO_ERROR of a socket that was never connected says ECONNRESET", "options.error_zero",
      "posix linux winsock", kNoReport, ErrorAtBirth},

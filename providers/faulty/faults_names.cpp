@@ -11,7 +11,6 @@ constexpr const char* kPorts = "no report found: ip(7), ip_local_port_range; tcp
 
 constexpr int kMark = 1;  // slots of a socket's memory
 constexpr int kPort = 2;
-constexpr int64_t kWorld = -1;  // a key that is no handle: slots are ports
 
 bool IsInet(const sp_address& address) { return address.family == SP_INET || address.family == SP_INET6; }
 bool IsName(const sp_call* call) { return IsSocketCall(call, SP_OP_LOCAL_NAME) || IsSocketCall(call, SP_OP_PEER_NAME); }

@@ -163,7 +163,6 @@ int32_t BeginLosesOwed(Wrapped& provider, sp_call* call, sp_operation* operation
 
 // One accept that ends takes those along that are still under way.
 int32_t OneEndsAll(Wrapped& provider, sp_operation operation, int64_t timeout_ns, sp_result* result) {
-  constexpr int64_t kWorld = -1;
   const int32_t error = PassWait(provider, operation, timeout_ns, result);
   if (error == SP_OK && result->error == SP_OK) provider.Put(kWorld, 1, kFlag);
   if (error != SP_EAGAIN || provider.Get(kWorld, kFlag) == 0) return error;

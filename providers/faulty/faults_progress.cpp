@@ -52,7 +52,7 @@ void ConnectWithin(Wrapped& provider, sp_call* call, sp_result* result, int64_t 
 
 constexpr Fault kFaults[] = {
     {"connect-blocks-though-nonblocking", "connect on a non-blocking socket waits for the connection",
-     "progress.call progress.call_open refused.nonblocking_call progress.again", "posix linux winsock",
+     "progress.call progress.again", "posix linux winsock",
      "gramineproject/gramine pull request 1643: connect() of non-blocking sockets was a blocking operation; lwIP before "
      "CHANGELOG "
      "2010-01-29 (Add non-blocking support for connect)",
@@ -61,11 +61,19 @@ constexpr Fault kFaults[] = {
        const bool begun = result->error == SP_EINPROGRESS || result->error == SP_EAGAIN;  // Winsock's word for it
        if (IsTcpConnect(provider, call) && begun) AwaitEnd(provider, call, result);
      }},
-    {"connect-begun-is-eagain", "a non-blocking connect that goes on says EAGAIN", "progress.call", "posix linux",
-     "tass-belgium/picotcp-bsd pull request 7: EAGAIN in place of EINPROGRESS",
+    {"connect-begun-is-eagain", "a non-blocking connect that goes on says EAGAIN", "progress.call progress.call_open",
+     "posix linux", "tass-belgium/picotcp-bsd pull request 7: EAGAIN in place of EINPROGRESS",
      [](Wrapped& provider, sp_call* call, sp_result* result) {
        provider.Pass(call, result);
        if (IsTcpConnect(provider, call)) TellAs(result, SP_EINPROGRESS, SP_EAGAIN);
+     }},
+    {"connect-begun-is-einprogress", "a non-blocking connect that goes on says WSAEINPROGRESS, not WSAEWOULDBLOCK",
+     "progress.call progress.call_open", "winsock",
+     "no report found: connect function (winsock2.h), Remarks, names WSAEWOULDBLOCK; a stack with BSD sockets inside has the "
+     "other",
+     [](Wrapped& provider, sp_call* call, sp_result* result) {
+       provider.Pass(call, result);
+       if (IsTcpConnect(provider, call)) TellAs(result, SP_EAGAIN, SP_EINPROGRESS);
      }},
     {"connect-begun-is-success", "a non-blocking connect that goes on says that it has succeeded", "progress.call",
      "posix linux winsock", "Spirent/openperf pull request 64: connect returned success before there was a connection",

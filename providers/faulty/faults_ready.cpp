@@ -246,6 +246,8 @@ constexpr Fault kFaults[] = {
      "posix linux", kNoReport, Withhold<kEverything, IsFresh>},
     {"ready-never-exceptional", "select never marks an exceptional condition",
      "refused.select_exception notify.connecting_exception refused.select_writable", "winsock", kNoReport, ErrorsAreReadiness},
+    {"ready-writable-though-refused", "select marks a socket whose connection attempt has failed as writable",
+     "refused.select_writable", "winsock", kNoReport, Invent<SP_OUT, HasFailed>},
     {"ready-exceptional-before-connection", "select marks a socket that is not connected yet as having an exceptional condition",
      "refused.select_exception", "linux", kNoReport, Invent<SP_PRI, HasFailed>},
     {"ready-datagram-never-writable", "a datagram socket is not reported as writable", "notify.fresh_datagram", "posix linux",

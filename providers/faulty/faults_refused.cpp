@@ -5,8 +5,7 @@
 namespace sockproof::faulty {
 namespace {
 
-constexpr int kMark = 1;        // a slot of a socket's memory
-constexpr int64_t kWorld = -1;  // a key that is no handle
+constexpr int kMark = 1;  // a slot of a socket's memory
 constexpr int64_t kLong = 1'500'000'000;
 
 bool IsConnect(const sp_call* call) { return IsSocketCall(call, SP_OP_CONNECT); }

@@ -10,7 +10,6 @@ constexpr const char* kSession = "no report found: the Remarks of WSAStartup() a
 constexpr const char* kUserData = "no report found: the Remarks of WSAConnect() say what becomes of user data";
 constexpr const char* kSpi = "no report found: Windows Sockets 2 Service Provider Interface says it otherwise";
 
-constexpr int64_t kWorld = -1;  // a key that is no handle
 constexpr int kCount = 1;
 constexpr int kError = 2;
 constexpr int kEnded = 3;

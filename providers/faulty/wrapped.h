@@ -29,6 +29,9 @@ struct Known {
   int64_t watcher_mechanism = -1;   // a watcher's: enum sp_mechanism
 };
 
+// A key for what a fault remembers of no handle in particular.
+constexpr int64_t kWorld = -1;
+
 class Wrapped {
  public:
   Wrapped(const Fault* fault, const sp_provider& table, void* self);
