@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -139,6 +140,18 @@ def _before_server() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _wait_until_it_listens(server: "subprocess.Popen[bytes]") -> None:
+    """A program that finds no server yet would start one of its own, outside the job's network and gone with the program; and so
+    would each that comes after it. Raises WineMissing."""
+    end = time.monotonic() + FIRST_START_S
+    while not Path(f"/proc/{server.pid}/cwd/socket").exists():  # it works in a folder of its own, where its socket is
+        if server.poll() is not None:
+            raise WineMissing(f"{_server()} ended with {server.returncode}")
+        if time.monotonic() > end:
+            raise WineMissing(f"{_server()} does not listen")
+        time.sleep(0.005)
+
+
 @contextmanager
 def running(jobs: int) -> Iterator[str]:
     """Wine for so many jobs. Gives the command that runs a Windows program in one of them: its `{job}` stands for the number, from
@@ -154,6 +167,8 @@ def running(jobs: int) -> Iterator[str]:
             copy_of(original, prefix)
             servers.append(subprocess.Popen([_server(), "-f", "-p"], env=environment(prefix), stdin=subprocess.DEVNULL,
                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_before_server))
+        for server in servers:
+            _wait_until_it_listens(server)
         warming = [subprocess.Popen([loader(), "cmd.exe", "/c", "exit"], env=environment(prefix), stdin=subprocess.DEVNULL,
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/") for prefix in prefixes]
         for start in warming:  # the first program starts Windows' services, too
