@@ -79,7 +79,8 @@ std::string TryTcpState(Adapter& adapter) {
   if (made.get() < 0 || ::getsockopt(made.get(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) {
     return Because("TCP_INFO");
   }
-  return info.tcpi_state == TCP_CLOSE ? std::string() : std::string("TCP_INFO shows a new socket as other than closed");
+  if (info.tcpi_state != TCP_CLOSE) return "TCP_INFO shows a new socket as other than closed";
+  return ProbeQueueCount(adapter);
 }
 
 std::string TryHandleCount() { return ::access("/proc/self/fd", R_OK | X_OK) != 0 ? Because("/proc/self/fd") : std::string(); }
@@ -107,8 +108,9 @@ std::string Missing(Adapter& adapter, std::int32_t capability) {
     case SP_CAP_TCP_STATE_SHOWN:
       return TryTcpState(adapter);
     case SP_CAP_SILENCE:
+      return ProbeSilence(adapter, true);
     case SP_CAP_BLACK_HOLE:
-      return ProbeSilence(adapter);
+      return ProbeSilence(adapter, false);
     case SP_CAP_HANDLE_LIMIT:
       return WhyNoHandleLimit();
     case SP_CAP_KNOBS:

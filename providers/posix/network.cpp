@@ -7,6 +7,7 @@
 
 #include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -126,7 +127,7 @@ std::int32_t BlackHole(void* self, std::int32_t family, sp_address* address) {
 
 }  // namespace
 
-std::string ProbeSilence(Adapter& adapter) {
+std::string ProbeSilence(Adapter& adapter, bool ends) {
   const auto because = [](const char* what) { return std::string(what) + ": " + std::strerror(errno); };
   sp_address silent{};
   sp_address open{};
@@ -142,6 +143,22 @@ std::string ProbeSilence(Adapter& adapter) {
   if (!Begin(made.get(), open) || !Ready(made.get(), 2000)) return "a connection on 127.0.0.1 takes over 2 s";
   if (Ready(lost.get(), 20) && Connected(lost.get()))
     return "SO_ATTACH_FILTER is accepted but does not drop what arrives for a listener";
+  if (ends && Detach(silenced.get()) != 0) return because("a filter can be attached and not be detached (SO_DETACH_FILTER)");
+  return {};
+}
+
+std::string ProbeQueueCount(Adapter& adapter) {
+  sp_address address{};
+  const OwnDescriptor listener(adapter, Listener(SP_INET, false, &address));
+  const OwnDescriptor client(adapter, ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (listener.get() < 0 || client.get() < 0 || !Begin(client.get(), address)) return "no connection on 127.0.0.1";
+  pollfd waiting = {listener.get(), POLLIN, 0};
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  if (::poll(&waiting, 1, 2000) != 1) return "a connection on 127.0.0.1 takes over 2 s";
+  if (::getsockopt(listener.get(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_unacked == 0) {
+    return "TCP_INFO of a listener does not count what waits to be accepted";
+  }
   return {};
 }
 
