@@ -170,6 +170,8 @@ bool Court::ResetPossible(const Socket& socket) {
            listener.accepted_count > 0 || static_cast<int64_t>(listener.queue.size()) > listener.least_backlog;
   }
   const Socket& peer = At(socket.peer);
+  // What comes in after this end was shut down for reading may be answered by a reset, which ends the connection here, too.
+  if (socket.read_shut.Possible() && peer.out.taken + peer.out.under_way > socket.read) return true;
   // Data that nobody will read may be answered by a reset as soon as that is known.
   if (peer.read_shut.Possible() && socket.out.taken + socket.out.under_way > peer.read) return true;
   if (peer.unknown || peer.odd || peer.shared || peer.reset.Possible() || peer.broken.Possible()) return true;
@@ -317,7 +319,7 @@ void Court::End(const Operation& call) {
 void Court::OnRemark(const Remark& remark) {
   const std::string_view text = remark.text;
   const auto begins = [&](std::string_view with) { return text.substr(0, with.size()) == with; };
-  if (begins("silence ") || begins("no more silence") || begins("black hole")) model.impaired = true;
+  if (begins("silence ") || begins("no more silence") || begins("black hole") || begins("impair ")) model.impaired = true;
   if (begins("silence ")) {
     const Id id = model.Find(remark.process, ReadHandle(text.substr(8)).value);
     if (id != kNobody) At(id).silenced = true;

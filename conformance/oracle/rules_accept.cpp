@@ -112,6 +112,11 @@ bool ClientGone(Court& court, const Socket& listener) {
 void Accepted(Court& court, const Operation& call, Socket& listener) {
   const Handle made = ReadHandle(call.results.Get("handle"));
   if (!made.valid) return court.Forget(call.subject);
+  // What was shut down before it listened may hand that on.
+  if (listener.read_shut.Possible() || listener.write_shut.Possible()) {
+    court.Forget(call.subject);
+    return EndAccept(court, call);
+  }
   const std::optional<Address> peer = call.Out("peer");
   if (listener.nonblocking.For(call) == false && Court::Stable(listener, call)) court.Holds(kBlocks, call, true);
   if (listener.nonblocking.For(call) == true && call.was_ready) court.Allows(kTakes, call, "ok");
@@ -268,7 +273,8 @@ void EndAccept(Court& court, const Operation& call) {
     return;
   }
   const bool plain = !call.arguments.Has("condition") && !call.arguments.Has("condition_pointer") &&
-                     (!call.arguments.Has("peer") || call.arguments.Get("peer").substr(0, 12) == "valid,valid,");
+                     (!call.arguments.Has("peer") ||
+                      (call.arguments.Get("peer").substr(0, 12) == "valid,valid," && call.arguments.Get("peer")[12] != '-'));
   if (socket->phases == kListening) {
     if (call.ok()) return plain ? Accepted(court, call, *socket) : (court.Forget(call.subject), EndAccept(court, call));
     // A condition function, or a wrong argument, may have cost a connection.

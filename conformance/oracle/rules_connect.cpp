@@ -32,6 +32,9 @@ bool Covers(const Socket& listener, const Address& target, bool surely) {
   return !surely && IsWildcard(target);
 }
 
+// Fresh, or after an attempt that failed, or one of both.
+bool Idle(const Socket& socket) { return (socket.phases & ~static_cast<uint32_t>(kFresh | kFailed)) == 0; }
+
 void TakeOut(Court& court, Id client) {
   for (const Id id : court.model.listeners) {
     auto& queue = court.At(id).queue;
@@ -99,12 +102,13 @@ void BeginConnect(Court& court, const Operation& call) {
   for (const Id id : court.model.listeners) {
     Socket& listener = court.At(id);
     if (listener.closed.must < call.begin || !Covers(listener, to.address, false)) continue;
-    if (socket.phases == kFresh || socket.phases == kFailed || socket.unknown)
+    // What was shut down may listen no more, and reach out instead.
+    if (Idle(socket) || socket.unknown || socket.read_shut.Possible())
       listener.queue.push_back({call.subject, call.begin, kNever});
     only = id;
     ++candidates;
   }
-  if (socket.phases != kFresh && socket.phases != kFailed) return;
+  if (!Idle(socket)) return;
   socket.attempt_begin = std::max<Moment>(call.begin, 1);
   socket.listener = candidates == 1 ? only : kNobody;
 }
@@ -126,12 +130,16 @@ void EndConnect(Court& court, const Operation& call) {
   const std::string_view seen = NameOf(call);
   const bool local = socket->family == SP_UNIX;
   if (socket->phases == kListening) {
-    if (!socket->read_shut.Possible()) court.Allows(local ? kListenerLocal : kListener, call, seen);
-    if (call.ok()) court.Forget(call.subject);
+    // Whether there is anybody at a local address may be looked at before the socket's own state.
+    const bool other_cause = local && !call.ok() && !Is(call, SP_EINVAL);
+    if (!socket->read_shut.Possible() && !other_cause) court.Allows(local ? kListenerLocal : kListener, call, seen);
+    if (call.ok() || socket->read_shut.Possible()) court.Forget(call.subject);
     return;
   }
   if (socket->phases == kConnected) {
+    if (!ConnectionMode(*socket)) return court.Forget(call.subject);
     if (court.EndPossible(*socket) || socket->write_shut.Possible()) return;
+    if (local && !call.ok() && !Is(call, SP_EISCONN)) return;
     if (socket->told_connected) {
       court.Allows(kConnectedSocket, call, seen);
     } else {
@@ -141,7 +149,7 @@ void EndConnect(Court& court, const Operation& call) {
     }
     return;
   }
-  const bool first = socket->phases == kFresh || socket->phases == kFailed;
+  const bool first = Idle(*socket);
   if (!first) {
     // Under way, or over: what this call says tells which.
     if (Is(call, SP_EALREADY)) {

@@ -345,12 +345,15 @@ void EndSend(Court& court, const Operation& call) {
   const Bytes bytes = Sent(call);
   const bool plain = bytes.plain && (flags & ~kOrdinarySend) == 0 && !call.arguments.Has("to") && !call.arguments.Has("passes");
   if (!plain) return;
+  // What write and writev make of no bytes at all, POSIX leaves open but for regular files.
+  const int64_t form = call.arguments.Number("form", SP_FORM_DEFAULT);
+  if (bytes.length == 0 && (form == SP_FORM_FILE || form == SP_FORM_VECTOR)) return;
   const std::string_view seen = NameOf(call);
   if (socket->phases == kFresh && socket->attempt_begin == 0 && !socket->odd) {
     court.Allows(kSendNone, call, seen);
     return;
   }
-  if (socket->phases == kListening && !socket->odd) {
+  if (socket->phases == kListening && !socket->odd && !socket->read_shut.Possible()) {
     court.Allows(kSendListener, call, seen);
     return;
   }
@@ -402,6 +405,11 @@ void EndRecv(Court& court, const Operation& call) {
   }
   Socket* socket = court.Of(call);
   if (socket == nullptr) return;
+  // A wrong place for the peer's address is looked at before anything else, or after what was received is gone.
+  const std::string_view from = call.arguments.Get("from");
+  if (!from.empty() && (from.substr(0, 12) != "valid,valid," || from.substr(12, 1) == "-")) {
+    if (!call.ok()) return court.Forget(call.subject);
+  }
   const uint32_t flags = Flags(call);
   uint64_t room = 0;
   const bool plain = Lengths(call.arguments.Get("room"), &room);

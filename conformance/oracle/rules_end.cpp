@@ -29,8 +29,10 @@ void Unready(Court& court, const Socket& socket) {
 
 void BeginShutdown(Court& court, const Operation& call) {
   const int64_t how = call.arguments.Number("how", -1);
-  if (call.subject == kNobody || !Valid(how) || !call.ok()) return;
+  // One that says that there is no connection may have shut it down all the same (Linux: inet_shutdown).
+  if (call.subject == kNobody || !Valid(how)) return;
   Socket& socket = court.At(call.subject);
+  if (!call.ok() && (!Is(call, SP_ENOTCONN) || socket.phases == kConnected)) return;
   if (how != SP_SHUT_WR) socket.read_shut.Begin(court.now);
   if (how != SP_SHUT_RD) socket.write_shut.Begin(court.now);
 }

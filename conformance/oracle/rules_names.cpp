@@ -55,6 +55,8 @@ void LinkByName(Court& court, Id client) {
 void LocalName(Court& court, const Operation& call, Socket& socket, const Address& name) {
   const bool stable = Court::Stable(socket, call);
   const std::string seen = name.ToString();
+  // A listener that was shut down may have given its port up, and be given another one.
+  if (socket.phases == kListening && socket.read_shut.Possible()) return court.Forget(call.subject);
   if (stable && socket.local && socket.bound) {
     const bool same = Internet(name) && (IsWildcard(*socket.local) || IsWildcard(name)) ? name.port() == socket.local->port()
                                                                                         : SamePlace(name, *socket.local);
@@ -145,7 +147,9 @@ void EndBind(Court& court, const Operation& call) {
   const AddressArgument to = call.In("address");
   if (socket == nullptr) return;
   if (!Court::Stable(*socket, call)) return court.Forget(call.subject);
-  if (to.plain && ConnectionMode(*socket) && to.address.family() == socket->family && !socket->odd) {
+  // Whether this host has such an address may be looked at before the socket's own state.
+  const bool here = !Internet(to.address) || IsLoopback(to.address) || IsWildcard(to.address);
+  if (to.plain && here && ConnectionMode(*socket) && to.address.family() == socket->family && !socket->odd) {
     const bool internet = Internet(to.address);
     if (socket->phases == kListening && !socket->read_shut.Possible() && internet) {
       if (!court.Allows(kBindListener, call, NameOf(call))) return;

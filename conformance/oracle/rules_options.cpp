@@ -279,6 +279,7 @@ void EndIoctl(Court& court, const Operation& call) {
   if (request == SP_IOCTL_NONBLOCKING) return socket->nonblocking.Set(std::nullopt, call.end);
   if (request != SP_IOCTL_READABLE || call.arguments.Has("pointer") || socket->odd || !ConnectionMode(*socket)) return;
   if (!Court::Stable(*socket, call) || socket->reading > 0 || socket->jumbled) return;
+  if (socket->phases == kListening && socket->read_shut.Possible()) return;  // it may listen no more
   if (socket->phases == kListening && (socket->family != SP_UNIX || socket->type == SP_STREAM)) {
     court.Allows(kListenerUnread, call, NameOf(call));
     return;

@@ -281,6 +281,8 @@ void EndWatch(Court& court, const Operation& call) {
   }
   const int64_t timeout = call.arguments.Number("timeout_ns", -1);
   const std::vector<Event> events = Events(call);
+  // Where there is no room, what is reported has no place to go.
+  if (call.arguments.Number("room", 0) < 1 || call.arguments.Has("pointer")) return;
   if (events.empty()) {
     court.Allows(kNoResult, call, fmt::format("={}", call.value));
   } else if (watcher->mechanism == SP_POLL || watcher->mechanism == SP_PPOLL) {

@@ -18,7 +18,7 @@ const FaultList* const kLists[] = {
     &kHarmFaults,       &kNameFaults,       &kReadyFaults,     &kLateFaults,     &kShareFaults,
 };
 
-// A provider is opened once a process, and so is this. Never destroyed: threads may still be in a call at the end.
+// A provider is opened once a process, and so is this. Not destroyed at the end: threads may still be in a call then.
 Wrapped* the_wrapped = nullptr;
 
 void Call(void*, sp_call* call, sp_result* result) {
@@ -84,6 +84,11 @@ void Wrap(const Fault* fault, sp_provider* table, void* self) {
   if (fault->startup != nullptr) session.startup = Startup;
   if (fault->cleanup != nullptr) session.cleanup = Cleanup;
   table->session = &session;
+}
+
+void Unwrap() {
+  delete the_wrapped;
+  the_wrapped = nullptr;
 }
 
 }  // namespace sockproof::faulty

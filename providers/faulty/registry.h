@@ -15,5 +15,7 @@ const Fault* FindFault(const std::string& name);  // null: there is none of this
 // is. Once a process, as a provider is opened. `fault` null changes nothing in what comes out: what the wrapper costs can be
 // measured so.
 void Wrap(const Fault* fault, sp_provider* table, void* self);
+// Forgets the wrapper, after which Wrap may be called again. Once the provider is closed, and no thread is in a call.
+void Unwrap();
 
 }  // namespace sockproof::faulty
