@@ -25,7 +25,7 @@ from sockproof import bench as benchmark
 from sockproof import build
 from sockproof import coverage as lines
 from sockproof import doctor as examination
-from sockproof import everything
+from sockproof import everything, fuzzcli
 from sockproof import mutants as teeth
 from sockproof import newprovider, owntests, paths
 from sockproof import prepare as preparation
@@ -451,6 +451,8 @@ def bench(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for run"
 
 new = typer.Typer(no_args_is_help=True, help="Begins something of your own.")
 app.add_typer(new, name="new")
+app.command("fuzz")(fuzzcli.fuzz_command)
+app.command("findings")(fuzzcli.findings_command)
 
 
 @new.callback()

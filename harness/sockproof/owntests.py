@@ -20,7 +20,7 @@ TIDY_CHECKS = ("-*,bugprone-use-after-move,bugprone-dangling-handle,bugprone-inf
                "bugprone-string-constructor,bugprone-suspicious-memset-usage,bugprone-unused-raii,bugprone-unused-return-value,"
                "misc-unused-using-decls,performance-for-range-copy,performance-move-const-arg")
 SANITIZED = ("--preset", "debug", "--timeout-scale", "5")  # neither optimized nor in a hurry
-SOURCES = ("conformance", "providers", "harness")
+SOURCES = ("conformance", "providers", "harness", "fuzz")
 
 
 class StepFailed(Exception):
