@@ -56,7 +56,8 @@ def _server() -> Path:
 def environment(prefix: Path) -> dict[str, str]:
     """What Wine's programs find in their environment: no display, no debugger, none of the parts that ask for downloads."""
     kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return {**kept, "WINEPREFIX": str(prefix), "WINEARCH": "win64", "WINEDEBUG": "-all",
+    # Debian's Wine looks for its server below TMPDIR: in another one it would start a server of its own for each program.
+    return {**kept, "TMPDIR": str(prefix.parent), "WINEPREFIX": str(prefix), "WINEARCH": "win64", "WINEDEBUG": "-all",
             "WINEDLLOVERRIDES": "mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d"}
 
 
@@ -174,7 +175,9 @@ def running(jobs: int) -> Iterator[str]:
         for start in warming:  # the first program starts Windows' services, too
             if start.wait(FIRST_START_S) != 0:
                 raise WineMissing(f"{loader()} cannot run a program (exit code {start.returncode})")
-        words = [f"{name}={value}" for name, value in environment(base).items() if name.startswith("WINE") and name != "WINEPREFIX"]
+        given = environment(prefixes[0])
+        words = [f"{name}={value}" for name, value in given.items()
+                 if name == "TMPDIR" or name.startswith("WINE") and name != "WINEPREFIX"]
         yield shlex.join(["env", "-u", "DISPLAY", "-u", "WAYLAND_DISPLAY", f"WINEPREFIX={base}/{{job}}", *words, str(loader())])
     except subprocess.TimeoutExpired as late:
         raise WineMissing(f"Wine does not start: {late}") from late
