@@ -62,6 +62,33 @@ bool IsLocalConnect(Wrapped& provider, const sp_call* call) {
   return IsSocketCall(call, SP_OP_CONNECT) && provider.IsLocal(call->handle) && provider.Of(call->handle).type != SP_DATAGRAM;
 }
 
+// Of two connections that an accept takes, the second is for the next accept.
+void AcceptFreesTwo(Wrapped& provider, sp_call* call, sp_result* result) {
+  const int64_t listener = call->handle.value;
+  const auto take_kept = [&]() -> std::optional<sp_handle> {
+    const std::lock_guard<std::mutex> lock(provider.mutex());
+    std::vector<sp_handle>& kept = provider.handles[listener];
+    if (kept.empty()) return std::nullopt;
+    const sp_handle first = kept.front();
+    kept.erase(kept.begin());
+    return first;
+  };
+  if (IsSocketCall(call, SP_OP_CLOSE)) {
+    while (const std::optional<sp_handle> one = take_kept()) provider.Close(*one);
+  }
+  if (!IsAccept(provider, call)) return provider.Pass(call, result);
+  if (const std::optional<sp_handle> one = take_kept()) {
+    Succeed(result);
+    result->handle = *one;
+    return StorePeer(provider, *one, call);
+  }
+  provider.Pass(call, result);
+  if (result->error != SP_OK || !Waits(provider, call->handle)) return;
+  const sp_result next = provider.Accept(call->handle);
+  const std::lock_guard<std::mutex> lock(provider.mutex());
+  if (next.error == SP_OK) provider.handles[listener].push_back(next.handle);
+}
+
 constexpr Fault kFaults[] = {
     {"backlog-ignored", "listen takes every backlog for 1", "backlog.capacity", "linux",
      "zephyr issue 10200: listen() ignores its backlog; lwIP before CHANGELOG 2007-12-21 (task #7252: Implement TCP listen "
@@ -155,6 +182,10 @@ constexpr Fault kFaults[] = {
        const int64_t taken = provider.Add(call->handle.value, 1, kHandedOut);
        Listen(provider, call->handle, static_cast<int32_t>(std::max<int64_t>(0, provider.Of(call->handle).backlog - taken)));
      }},
+    {"backlog-accept-frees-two", "an accept takes two connections out of the queue, and keeps one for the next accept",
+     "backlog.frees_one_place", "linux winsock",
+     "no report found: listen(2) and listen of Windows Sockets 2 give the backlog to connections that wait for accept",
+     AcceptFreesTwo},
     {"backlog-full-refuses", "a TCP client that finds the queue full is refused",
      "backlog.overflow_client backlog.blocking_connect_waits rejection.overflow_silence backlog.overflow_lasts "
      "backlog.withdrawn_waiter_no_harm",

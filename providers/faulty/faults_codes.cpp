@@ -145,8 +145,9 @@ constexpr Fault kFaults[] = {
                                        "FreeRTOS-Plus-TCP pull request 1355: what a connect told whose SYN nobody answered"),
     Row<SP_EACCES, SP_EINVAL>(
         "code-eacces-told-einval", "wherever EACCES is meant, EINVAL is told",
-        "bind.reuse_after_exclusive bind.reuse_after_default connect.datagram_broadcast bind.exclusive_wildcard", "linux winsock",
-        kNoReport),
+        "bind.reuse_after_exclusive bind.reuse_after_default connect.datagram_broadcast bind.exclusive_wildcard "
+        "connect.unix_no_write_permission connect.unix_no_search_permission",
+        "linux winsock", kNoReport),
     Row<SP_EMFILE, SP_EINVAL>("code-emfile-told-einval", "wherever EMFILE is meant, EINVAL is told",
                               "accept.descriptor_limit_empty listen.no_descriptors", "posix linux", kNoReport),
     Row<SP_ENFILE, SP_EMFILE>("code-enfile-told-emfile", "wherever ENFILE is meant, EMFILE is told", "accept.system_limit",

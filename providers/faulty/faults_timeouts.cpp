@@ -78,6 +78,14 @@ void SendGivesUpAtOnce(Wrapped& provider, sp_call* call, sp_result* result) {
   call->u.send = before;
 }
 
+void SendNeverWaits(Wrapped& provider, sp_call* call, sp_result* result) {
+  if (!Is(call, SP_OP_SEND) || !provider.IsStream(call->handle)) return provider.Pass(call, result);
+  const sp_transfer_args before = call->u.send;
+  AddFlags(call->u.send, SP_MSG_DONTWAIT);
+  provider.Pass(call, result);
+  call->u.send = before;
+}
+
 void SendTimeOutIsFull(Wrapped& provider, sp_call* call, sp_result* result) {
   provider.Pass(call, result);
   if (TimedOut(provider, call, result, SP_OP_SEND, SP_SO_SNDTIMEO)) Fail(result, SP_ENOBUFS);
@@ -196,6 +204,9 @@ constexpr Fault kFaults[] = {
      "Zephyr issue 55641: the time-out of send is not used, a fixed one of 10 s is", Scale<SP_SO_SNDTIMEO, 2, 1>},
     {"send-timeout-at-once", "with SO_SNDTIMEO set a send does not wait at all", "message.send_timeout_time", "posix",
      "Zephyr issue 55641: send returns at once whatever the time-out", SendGivesUpAtOnce},
+    {"send-never-waits", "a send on a blocking stream does not wait for room",
+     "data.blocked_send_goes_on data.pressure_both_ways", "posix",
+     "no report found: POSIX.1 send() blocks where there is no room, unless O_NONBLOCK is set", SendNeverWaits},
     {"send-timeout-told-enobufs", "a send that SO_SNDTIMEO ends fails with ENOBUFS", "message.send_timeout_error", "posix",
      "no report found: POSIX.1 send() names EAGAIN for a send that would wait", SendTimeOutIsFull},
     {"recv-never-interrupted", "a signal does not end a recv that waits", "message.recv_interrupted", "posix",
