@@ -184,7 +184,10 @@ SCENARIO(Accept, OneConnectionWakesOne, kConnections.Needs({SP_CAP_THREADS}).Wai
                                          Same(done(), made, "calls that returned, connections that were made"));
     if (!right) CannotGoOn("the next connections would take as much patience");
   }
-  while (clients.size() < waiting.size()) clients.push_back(ConnectTo(listener, net));
+  while (clients.size() < waiting.size()) {
+    clients.push_back(ConnectTo(listener, net));
+    WaitUntil([&] { return static_cast<std::size_t>(done()) >= clients.size(); }, Patience(), "an accept");
+  }
   for (Task<AcceptResult>& one : waiting) {
     const Outcome outcome = Settled(one);
     CHECK_REQUIREMENT(accept::one_connection_wakes_one, Holds(outcome.name() == "ok", outcome.name()));
@@ -193,15 +196,18 @@ SCENARIO(Accept, OneConnectionWakesOne, kConnections.Needs({SP_CAP_THREADS}).Wai
 
 SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::threads_none_lost, accept::threads_none_twice) {
   constexpr int kThreads = 4, kConnectionCount = 60;
-  NeedQueue(net, 2);  // with a queue of one, clients wait for each other
+  // With a queue of one, clients wait for each other. Who refuses what does not fit must never be asked for more than fits.
+  const std::size_t room = QueueRoom(net, 16, 2);
   Listener listener = ListenOn(net, 128);
+  std::atomic<std::size_t> taken{0};
   // Each thread accepts until it gets a connection that tells it to stop.
   std::vector<Task<std::vector<std::string>>> threads;
   for (int i = 0; i < kThreads; ++i) {
-    threads.push_back(Spawn(fmt::format("acceptor {}", i), [&listener] {
+    threads.push_back(Spawn(fmt::format("acceptor {}", i), [&listener, &taken] {
       std::vector<std::string> told;
       while (told.size() <= kConnectionCount) {
         AcceptResult accepted = listener.socket.Accept(InTurn(static_cast<int64_t>(told.size())));
+        ++taken;
         told.push_back(accepted.ok() ? Told(accepted.socket, 4) : Outcome(accepted).name());
         ResetOnClose(accepted.socket);
         if (!accepted.ok() || told.back() == "stop") break;
@@ -211,6 +217,7 @@ SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::thre
   }
   std::vector<Socket> clients;
   for (int i = 0; i < kConnectionCount + kThreads; ++i) {
+    WaitUntil([&] { return clients.size() < taken.load() + room; }, Patience(), "room in the queue");
     clients.push_back(ConnectTo(listener, net));
     Step(clients.back().SendBytes(i < kConnectionCount ? NumberName(i) : "stop"));
   }

@@ -102,6 +102,24 @@ Options with_earlier(const Options& given, const json& run) {
   return options;
 }
 
+// The loader says of a library that it cannot find only that it is ignored, and goes on without it: every scenario would pass, on
+// what nobody wanted to test. Names without a slash are looked for in the loader's own places, and not looked at here.
+void refuse_missing_preloads(const std::vector<std::string>& launcher) {
+  constexpr std::string_view kVariable = "LD_PRELOAD=";
+  if (launcher.empty() || fs::path(launcher.front()).filename() != "env") return;
+  for (std::size_t i = 1; i < launcher.size() && launcher[i].find('=') != std::string::npos; ++i) {
+    if (launcher[i].rfind(kVariable, 0) != 0) continue;
+    std::string_view names = std::string_view(launcher[i]).substr(kVariable.size());
+    while (!names.empty()) {
+      const std::size_t end = std::min(names.find_first_of(": "), names.size());
+      const std::string name(names.substr(0, end));
+      names.remove_prefix(std::min(end + 1, names.size()));
+      if (name.find('/') != std::string::npos && name.find('$') == std::string::npos && !fs::exists(name))
+        throw Failure(fmt::format("the launcher preloads '{}', which does not exist", name));
+    }
+  }
+}
+
 // Results of different things do not belong into one file.
 void refuse_if_different(const json& earlier, const json& now) {
   const auto compare = [&](const json::json_pointer& field, const char* what) {
@@ -154,6 +172,7 @@ Plan make_plan(const Options& given) {
     facts.launcher = split_command(facts.target.launcher);
     if (!facts.launcher.empty() && find_program(facts.launcher.front()).empty())
       throw Failure(fmt::format("the launcher's program '{}' cannot be found", facts.launcher.front()));
+    refuse_missing_preloads(facts.launcher);
   }
   facts.emulator = split_command(options.emulator);
   if (facts.target.for_windows && facts.emulator.empty())

@@ -132,7 +132,9 @@ def closing(results: Results) -> str:
     """The run in one sentence."""
     entries = results.entries()
     verdicts = count(entries)
-    told = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict]) or "nothing ran"
+    chosen = results.run.get("filter", "*")
+    nothing = "nothing ran" if chosen == "*" else f"no scenario matches '{chosen}'"
+    told = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict]) or nothing
     unexpected = sum(entry.unexpected for entry in entries)
     wall = (results.summary or {}).get("wall_ms")
     time = f" in {float(wall) / 1000:.1f} s" if wall is not None else ""

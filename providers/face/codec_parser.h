@@ -50,6 +50,7 @@ class Parser {
       if (!ReadNumber(*text, &value)) Wrong(*text);
     }
   }
+  void Always(const char* key, int32_t& value, int32_t otherwise) { Integer(key, value, otherwise); }
   void Bits(const char* key, uint32_t& value, NameOf, ValueOf parse) {
     value = 0;
     if (const auto text = Take(key)) {

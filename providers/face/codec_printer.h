@@ -25,6 +25,8 @@ class Printer {
   void Integer(const char* key, Number& value, Number otherwise = 0) {
     if (value != otherwise) Word(key, std::to_string(value));
   }
+  // Any number may be meant: none stands for a word that is missing. `otherwise` is for who reads an older trace.
+  void Always(const char* key, int32_t& value, int32_t /*otherwise*/) { Word(key, std::to_string(value)); }
   void Bits(const char* key, uint32_t& value, NameOf name, ValueOf) {
     if (value != 0) Word(key, name(value));
   }

@@ -87,7 +87,7 @@ void WalkCall(Walker& walk, sp_call& call) {
       walk.Room(u.recv);
       break;
     case SP_OP_SHUTDOWN:
-      walk.Integer("how", u.shutdown.how, -1);
+      walk.Always("how", u.shutdown.how, -1);
       break;
     case SP_OP_GET_OPTION:
       walk.Option(u.get_option);

@@ -101,7 +101,7 @@ bool Worker::WaitBlocked() {
   const bool can_tell =
       host.threads.blocked != nullptr && host.threads.blocked(host.self(), host.threads.current(host.self())) != SP_NOT_SUPPORTED;
   if (!can_tell) {
-    LetQuietTimePass(std::chrono::milliseconds(100));
+    LetQuietTimePass(Patience() / 50);
     return !Done();
   }
   return WaitUntil([this] { return Blocked() || Done(); }, Patience(), "a blocked call") && !Done();

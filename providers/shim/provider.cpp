@@ -266,6 +266,10 @@ void Call(void* self, sp_call* call, sp_result* result) {
   }
   const std::string answer = Ask(provider, text, RoomOf(*call), on_question);
   if (IsNotImplemented(answer)) {
+    // What the shim says of it has no place in a result, and is wanted where its author looks.
+    if (const std::size_t space = answer.find(' '); space != std::string::npos) {
+      fmt::print(stderr, "the shim on {}: {}\n", text.substr(0, 80), answer);
+    }
     result->error = SP_NOT_SUPPORTED;
     result->value = -1;
     return;

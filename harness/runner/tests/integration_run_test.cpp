@@ -136,6 +136,12 @@ TEST_F(Run, TellsTheScenarioWhatTheRunRecordSays) {
   EXPECT_TRUE(records("run")[0]["sysctls"].contains("net.core.somaxconn"));
 }
 
+TEST_F(Run, RefusesALauncherThatPreloadsNothing) {
+  const RunResult result = run_recorded({"--filter", "Good.*", "--launcher", "env A=b LD_PRELOAD=./no-such.so"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.err.find("the launcher preloads './no-such.so', which does not exist"), std::string::npos) << result.err;
+}
+
 TEST_F(Run, PutsTheLauncherBeforeEachScenario) {
   RunResult result = run_recorded({"--filter", "Env.*", "--launcher", "env FAKE_VARIABLE='from the launcher'"});
   EXPECT_EQ(result.code, 0);
