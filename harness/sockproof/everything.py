@@ -11,9 +11,11 @@ from pathlib import Path
 
 from reports import compare
 from reports.records import load
-from sockproof import paths, targets
+from sockproof import paths, runner, targets
 
 LIMIT_S = 300  # of one target, whatever it does; its scenarios have limits of their own, and hardly any target comes near this
+BUILD_LIMIT_S = 3600  # of installing and building what a target needs, and of running no scenario
+NOTHING = "Nothing.AtAll"  # a filter that no scenario passes
 # Targets that `all` leaves out and names. Each starts the runtime of a language for every scenario, and few can be asked there.
 LEFT_OUT = {name: f"left out, as it costs much and shows little: ./sockproof run {name}"
             for name in ("shim-java", "shim-node", "shim-rust")}
@@ -33,10 +35,16 @@ def run(output: Path, options: list[str], say: Callable[[str], None], limit_s: f
     exit code of those that ran; a target that cannot run here is named with its reason, and harms nobody."""
     columns: list[compare.Column] = []
     codes: list[int] = []
+    made: set[tuple[bool, str, str]] = set()
     for name in names or members():
-        started = time.monotonic()
         folder = output / "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-        code, said = _one(name, folder, options, limit_s)
+        code, said = 0, ""
+        if (needs := _needs(name)) not in made:  # what is installed and built is not the target's time
+            code, said = _one(name, folder, [*options, "--filter", NOTHING], BUILD_LIMIT_S)
+            made.add(needs)
+        started = time.monotonic()
+        if code != runner.HARNESS_FAILED:
+            code, said = _one(name, folder, options, limit_s)
         seconds = time.monotonic() - started
         try:
             results = load(folder)
@@ -63,6 +71,15 @@ def run(output: Path, options: list[str], say: Callable[[str], None], limit_s: f
         f"{sum(len(column.unexpected()) for column in ran)} unexpected")
     say(f"comparison: {page}")
     return next((code for code in (2, 1, 0) if code in codes), 3)
+
+
+def _needs(name: str) -> tuple[bool, str, str]:
+    """What has to be there before it can run: targets that need the same are made ready together."""
+    try:
+        target = targets.resolve(name)
+    except targets.UnknownTarget:
+        return False, "", ""
+    return target.for_windows, target.packages, target.prepare
 
 
 def _one(name: str, folder: Path, options: list[str], limit_s: float) -> tuple[int, str]:
