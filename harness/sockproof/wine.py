@@ -56,7 +56,7 @@ def _server() -> Path:
 def environment(prefix: Path) -> dict[str, str]:
     """What Wine's programs find in their environment: no display, no debugger, none of the parts that ask for downloads."""
     kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    # Debian's Wine looks for its server below TMPDIR: in another one it would start a server of its own for each program.
+    # Debian's Wine looks for its server below TMPDIR, and starts one of its own where there is none.
     return {**kept, "TMPDIR": str(prefix.parent), "WINEPREFIX": str(prefix), "WINEARCH": "win64", "WINEDEBUG": "-all",
             "WINEDLLOVERRIDES": "mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d"}
 
@@ -176,8 +176,9 @@ def running(jobs: int) -> Iterator[str]:
             if start.wait(FIRST_START_S) != 0:
                 raise WineMissing(f"{loader()} cannot run a program (exit code {start.returncode})")
         given = environment(prefixes[0])
-        words = [f"{name}={value}" for name, value in given.items()
-                 if name == "TMPDIR" or name.startswith("WINE") and name != "WINEPREFIX"]
+        # Without TMPDIR: the runner gives each scenario one of its own, and with it a server of its own. Closing a socket that
+        # connects can end Wine 8.0's server by a crash, and all that it serves with it.
+        words = [f"{name}={value}" for name, value in given.items() if name.startswith("WINE") and name != "WINEPREFIX"]
         yield shlex.join(["env", "-u", "DISPLAY", "-u", "WAYLAND_DISPLAY", f"WINEPREFIX={base}/{{job}}", *words, str(loader())])
     except subprocess.TimeoutExpired as late:
         raise WineMissing(f"Wine does not start: {late}") from late
