@@ -333,7 +333,7 @@ void World::Close(const Op& op) {
   // With something unread it resets the connection, and who knows what there is.
   if (was_open) held.reset = true;
   sp_call call = On(SP_OP_CLOSE, held);
-  static_cast<void>(Make(&call));
+  if (Make(&call).error != SP_OK && was_open) counted_ = false;
 }
 
 void World::Set(const Op& op) {

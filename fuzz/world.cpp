@@ -114,7 +114,8 @@ void World::CloseAll() {
     held.open = false;
     sp_call call = On(SP_OP_CLOSE, held);
     stuck_ = false;
-    static_cast<void>(Make(&call));
+    // One that would have to wait, because of its linger, stays open.
+    if (Make(&call).error != SP_OK) counted_ = false;
   }
   for (std::size_t i = 0; i < watchers_.size(); ++i) {
     if (!watching_[i]) continue;

@@ -272,7 +272,9 @@ void EndAccept(Court& court, const Operation& call) {
     }
     return;
   }
-  const bool plain = !call.arguments.Has("condition") && !call.arguments.Has("condition_pointer") &&
+  // Too little room for the address may be a fault, and be noticed first (Windows Sockets 2, accept function, WSAEFAULT).
+  const bool no_room = Is(call, SP_EFAULT) && call.arguments.Has("peer");
+  const bool plain = !no_room && !call.arguments.Has("condition") && !call.arguments.Has("condition_pointer") &&
                      (!call.arguments.Has("peer") ||
                       (call.arguments.Get("peer").substr(0, 12) == "valid,valid," && call.arguments.Get("peer")[12] != '-'));
   if (socket->phases == kListening) {

@@ -349,7 +349,7 @@ void EndSend(Court& court, const Operation& call) {
   const int64_t form = call.arguments.Number("form", SP_FORM_DEFAULT);
   if (bytes.length == 0 && (form == SP_FORM_FILE || form == SP_FORM_VECTOR)) return;
   const std::string_view seen = NameOf(call);
-  if (socket->phases == kFresh && socket->attempt_begin == 0 && !socket->odd) {
+  if (socket->phases == kFresh && socket->attempt_begin == 0 && !socket->odd && !socket->write_shut.Possible()) {
     court.Allows(kSendNone, call, seen);
     return;
   }

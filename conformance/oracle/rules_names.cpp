@@ -158,6 +158,8 @@ void EndBind(Court& court, const Operation& call) {
     } else if (socket->phases == kConnecting && internet) {
       if (!court.Allows(kBindPending, call, NameOf(call))) return;
     } else if (socket->phases == kFresh && socket->bound) {
+      // The path may be looked at first, and be its own; without one, Linux has nothing more to do (unix_autobind).
+      if (!internet && (Is(call, SP_EADDRINUSE) || to.address.path().empty())) return;
       if (!court.Allows(kBindTwice, call, NameOf(call))) return;
     } else if (socket->phases == kFresh && Taken(court, call, *socket, to.address)) {
       if (!court.Allows(internet ? kBindInUse : kBindPathInUse, call, NameOf(call))) return;

@@ -186,6 +186,16 @@ def _mutants() -> str:
     return _sockproof(["mutants", "reference:linux", *words], r"faults on .* in ")()
 
 
+def _fuzz() -> str:
+    """Fuzzes for a moment without an engine, on what is right: the fuzzers, the oracle and the reference provider agree."""
+    tool = build.ensure("release", ("sockproof-fuzz",)).folder / "sockproof-fuzz"
+    closing = []
+    for provider in ("reference:linux", "reference:winsock", "posix"):
+        words = ["--provider", provider, "search", "--seconds", "7", "--seed", "1"]
+        closing.append(say([str(tool), *words], r"scripts, .* causes in"))
+    return "; ".join(closing)
+
+
 STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("format of C++", _format),
     ("flake8 and mypy", _python),
@@ -204,6 +214,8 @@ STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     # Much data through a network that is checked access by access takes its time, and shows nothing more.
     ("battery on the reference provider, debug", _battery("reference:linux", "--filter", "*-Data.SixtyFour*", *SANITIZED)),
     ("kill matrix, a quarter", _mutants),
+    ("past findings of the fuzzers", _sockproof(["fuzz", "--past"], r"past findings:")),
+    ("fuzzing, a moment", _fuzz),
     ("clang-tidy", _tidy),
 )
 
