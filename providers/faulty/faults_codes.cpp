@@ -121,7 +121,7 @@ constexpr Fault kFaults[] = {
         "code-epipe-told-enotconn", "wherever EPIPE is meant, ENOTCONN is told",
         "close.send_unix closing.queued_send rejection.close_then_send rejection.reset_then_send "
         "rejection.shutdown_both_then_send rejection.shutdown_read_local shutdown.rd_peer_send_unix shutdown.duplicate "
-        "shutdown.wr_send_nothing shutdown.wr_send_udp",
+        "shutdown.wr_send_nothing shutdown.wr_send_udp close.abort_after_wr close.linger2_effect_peer close.linger2_abort",
         "posix linux", kErrno),
     Row<SP_ESHUTDOWN, SP_ENOTCONN>(
         "code-eshutdown-told-enotconn", "wherever ESHUTDOWN is meant, ENOTCONN is told",
@@ -135,7 +135,7 @@ constexpr Fault kFaults[] = {
         "process.connection_outlives_one_copy shutdown.wr_no_early_end",
         "posix linux winsock", "lwIP CHANGELOG 2007-04-05: the error of alloc_socket was first ENOBUFS, then ENFILE"),
     Row<SP_EINTR, SP_EAGAIN>("code-eintr-told-eagain", "wherever EINTR is meant, EAGAIN is told",
-                             "close.interrupted message.recv_timeout_interrupted notify.signal_restart "
+                             "message.recv_timeout_interrupted notify.signal_restart "
                              "progress.not_restarted_with_timeout",
                              "posix linux", "nanomsg issue 39: a blocking recv does not return with EINTR"),
     Row<SP_ETIMEDOUT, SP_EHOSTUNREACH>("code-etimedout-told-ehostunreach", "wherever ETIMEDOUT is meant, EHOSTUNREACH is told",

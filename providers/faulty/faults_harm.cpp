@@ -330,9 +330,9 @@ constexpr Fault kFaults[] = {
      "progress.close_pending closing.close", "posix linux winsock", kNoReport, CloseOfBusyFails},
     {"harm-close-is-a-shutdown", "each close shuts its connection down first, whoever else has it",
      "close.duplicate_keeps rejection.close_last_descriptor rejection.listener_last_descriptor "
-     "process.connection_outlives_one_copy process.listener_outlives_child process.listener_outlives_parents_copy "
+     "process.connection_outlives_one_copy process.listener_outlives_parents_copy "
      "process.abortive_close_of_one_copy process.duplicate_of_listener close.waiting_receive_completes close.waiting_send_stays "
-     "process.passed_listener_in_flight process.copy_outlives_killed_process",
+     "process.passed_listener_in_flight",
      "linux posix winsock", "no report found: close(2) ends a connection with its last descriptor", CloseIsAShutdown},
     {"harm-close-after-end-fails", "close fails with ENOTCONN once the peer has ended its stream",
      "close.simultaneous close.succeeds", "posix linux", kNoReport, CloseAfterEndFails},

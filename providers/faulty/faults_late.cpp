@@ -191,6 +191,22 @@ void BlockedSendStays(Wrapped& provider, sp_call* call, sp_result* result) {
   provider.Pass(call, result);
 }
 
+// The socket is closed all the same, as it may be.
+void LingeringCloseFails(Wrapped& provider, sp_call* call, sp_result* result) {
+  if (IsOption(call, SP_OP_SET_OPTION, SP_SO_LINGER)) {
+    provider.Put(call->handle.value, call->u.set_option.linger_on != 0 && call->u.set_option.linger_seconds > 0 ? 1 : 0, kMark);
+  }
+  const bool ours = Is(call, SP_OP_CLOSE) && provider.Get(call->handle.value, kMark) != 0;
+  provider.Pass(call, result);
+  if (ours && (result->error == SP_OK || result->error == SP_EINTR)) Fail(result, SP_EINVAL);
+}
+
+void ReachesEverybody(Wrapped& provider, sp_call* call, sp_result* result) {
+  provider.Pass(call, result);
+  if (!IsConnect(call) || provider.Of(call->handle).type != SP_DATAGRAM) return;
+  for (const int32_t refusal : {SP_EACCES, SP_EPERM, SP_ENETUNREACH}) Forgive(result, refusal);
+}
+
 void LostWhileUnread(Wrapped& provider, sp_call* call, sp_result* result) {
   if (SendsStream(provider, call) && MayWait(provider, call) && provider.Of(call->handle).connected && HasRoom(call) &&
       Unread(provider, call->handle) > 0 && provider.Add(call->handle.value, 1, kMark) == 1) {
@@ -402,6 +418,10 @@ constexpr Fault kFaults[] = {
      "lwIP CHANGELOG, bug #41495: a threading issue between a waiter and what wakes it", BlockedSendStays},
     {"late-send-lost-while-unread", "the first blocking send on a socket that has unread data is lost", "data.pressure_both_ways",
      "posix linux winsock", kNoReport, LostWhileUnread},
+    {"late-lingering-close-fails", "a close with a linger time fails with EINVAL when it is over", "close.interrupted", "posix",
+     kNoReport, LingeringCloseFails},
+    {"late-datagram-to-everybody", "a datagram socket can be connected to the broadcast address without SO_BROADCAST",
+     "connect.datagram_broadcast", "linux winsock", kNoReport, ReachesEverybody},
     {"late-empty-send-fails", "a send of no bytes fails with EINVAL", "data.zero_send", "winsock", kNoReport, EmptySendFails},
     {"late-datagram-to-nobody", "what is sent on a connected datagram socket without an address goes nowhere",
      "connect.datagram_destination", "posix linux winsock",

@@ -212,7 +212,7 @@ constexpr Fault kFaults[] = {
      "shutdown.duplicate_peer shutdown.fin_again shutdown.peer_half_closes shutdown.peer_wakes_receive shutdown.simultaneous "
      "shutdown.then_close shutdown.twice_harmless shutdown.wr_with_unread process.last_close_ends_connection "
      "process.exit_ends_stream process.kill_ends_stream process.shutdown_concerns_all_copies rejection.process_ends "
-     "close.linger_delivers close.killed close.linger_exit_delivers backlog.lost_ack_fin process.kill_does_not_linger",
+     "close.linger_delivers close.killed close.linger_exit_delivers backlog.lost_ack_fin",
      "posix winsock", "FreeRTOS issue 913: the orderly end of the other side was told as a general error", EndAs<SP_ECONNRESET>},
     {"end-told-as-nothing", "the end of the stream is told as EAGAIN",
      "data.end_repeats data.data_before_end close.later_receive rejection.close rejection.close_wakes_reader "
