@@ -1,6 +1,7 @@
 """Targets: the rows of a report. The runner checks a target's file; this is the view that lists and resolves them."""
 
 import re
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,16 +66,23 @@ def load(file: Path) -> Target:
     )
 
 
+def _folders() -> list[Path]:
+    """Where targets are, the nearest first: on Windows itself, nothing deviates as it does under Wine."""
+    return [*([paths.TARGETS / "windows"] if sys.platform == "win32" else []), paths.TARGETS]
+
+
 def known() -> list[Target]:
     """The targets that come with sockproof, by name."""
-    return [load(file) for file in sorted(paths.TARGETS.glob("*.toml"))]
+    files = {file.name: file for folder in reversed(_folders()) for file in folder.glob("*.toml")}
+    return [load(files[name]) for name in sorted(files)]
 
 
 def resolve(text: str, profile: str | None = None) -> Target:
     """What TARGET on a command line means: a target's name, a file.toml, or PROVIDER[:ARG] (with `profile`)."""
-    named = paths.TARGETS / f"{text}.toml"
-    if re.fullmatch(r"[\w.-]+", text) and named.is_file():
-        return load(named)
+    if re.fullmatch(r"[\w.-]+", text):
+        for folder in _folders():
+            if (folder / f"{text}.toml").is_file():
+                return load(folder / f"{text}.toml")
     if text.endswith(".toml"):
         return load(Path(text))
     provider, colon, argument = text.partition(":")

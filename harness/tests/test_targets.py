@@ -1,9 +1,10 @@
 """What TARGET means on a command line."""
 
+import sys
 from pathlib import Path
 
 import pytest
-from sockproof import targets
+from sockproof import paths, targets
 
 
 def test_a_name_is_a_file_of_ours() -> None:
@@ -48,3 +49,14 @@ def test_anything_else_is_refused_with_a_reason(text: str) -> None:
 def test_an_unknown_target_lists_the_known_ones() -> None:
     with pytest.raises(targets.UnknownTarget, match="linux"):
         targets.resolve("solaris")
+
+
+def test_what_deviates_because_it_is_wine_is_not_expected_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = targets.resolve("winsock")
+    monkeypatch.setattr(sys, "platform", "win32")
+    there = targets.resolve("winsock")
+    assert all("Wine" in each["evidence"] for each in here.deviations) and here.deviations
+    assert there.file == paths.TARGETS / "windows" / "winsock.toml"
+    assert not any("Wine" in each["evidence"] for each in there.deviations)
+    assert (there.name, there.provider, there.profile) == (here.name, here.provider, here.profile)
+    assert [target.name for target in targets.known()].count("winsock") == 1
