@@ -6,6 +6,9 @@ set(CMAKE_C_COMPILER ${SOCKPROOF_MINGW}-gcc-posix)
 set(CMAKE_CXX_COMPILER ${SOCKPROOF_MINGW}-g++-posix)
 set(CMAKE_RC_COMPILER ${SOCKPROOF_MINGW}-windres)
 
+# What a test of ctest runs under: Wine, with a server and a network of its own.
+set(CMAKE_CROSSCOMPILING_EMULATOR ${CMAKE_CURRENT_LIST_DIR}/../sockproof under-wine)
+
 set(CMAKE_FIND_ROOT_PATH /usr/${SOCKPROOF_MINGW})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

@@ -40,6 +40,8 @@ std::optional<Options> read_options(int argc, char** argv) {
   unsigned jobs = 0;
   unsigned repeat = 0;
   unsigned max_processes = 0;
+  std::uint32_t protocol_id = 0;
+  std::string provider_guid;
   std::string launcher;
   std::string filter;
   std::string output;
@@ -53,6 +55,10 @@ std::optional<Options> read_options(int argc, char** argv) {
   auto* profile = app.add_option("--profile", options.profile, "the documents that the provider answers to");
   target->excludes(provider)->excludes(profile);
   provider->needs(profile);
+  auto* protocol_option =
+      app.add_option("--protocol-id", protocol_id, "provider winsock: the entry of the catalogue of this number");
+  auto* guid_option =
+      app.add_option("--provider-guid", provider_guid, "provider winsock: the entries of the catalogue that this provider made");
   profile->needs(provider);
   auto* launcher_option =
       app.add_option("--launcher", launcher, "a command to put before each scenario's program (replaces the target's)");
@@ -121,6 +127,9 @@ std::optional<Options> read_options(int argc, char** argv) {
   }
   if (options.target_file.empty() && options.provider.empty() && resume.empty())
     throw Failure("say what to test: --target FILE, or --provider P with --profile N");
+  if (protocol_option->count() != 0) options.catalogue_entry = "id=" + std::to_string(protocol_id);
+  if (guid_option->count() != 0)
+    options.catalogue_entry += (options.catalogue_entry.empty() ? "guid=" : ",guid=") + provider_guid;
   if (launcher_option->count() != 0) options.launcher = launcher;
   if (filter_option->count() != 0) options.filter = filter;
   if (jobs_option->count() != 0) options.jobs = jobs;

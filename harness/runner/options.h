@@ -30,6 +30,7 @@ struct Options {
   std::string provider;
   std::string profile;
   std::optional<std::string> launcher;  ///< replaces the target's
+  std::string catalogue_entry;          ///< which entry of Windows' catalogue of protocols: `id=N`, `guid={...}`; empty: any
   std::string emulator;                 ///< runs the battery where its own system is another one: `wine`
   std::optional<std::string> filter;    ///< GoogleTest syntax; nothing means everything
   std::optional<unsigned> jobs;         ///< processes that use a core at the same time; nothing means the number of cores

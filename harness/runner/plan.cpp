@@ -66,6 +66,22 @@ Target choose_target(const Options& options) {
   return target;
 }
 
+// The entry of Windows' catalogue that sockets are made of is an argument of the provider that is Windows itself.
+std::string with_entry(const std::string& provider, const std::string& entry) {
+  if (entry.empty()) return provider;
+  const bool has_argument = provider.rfind("winsock:", 0) == 0;
+  if (!has_argument && provider != "winsock")
+    throw Failure(fmt::format(
+        "--protocol-id and --provider-guid choose among what ws2_32 offers: they go with winsock, not with '{}'", provider));
+  return provider + (has_argument ? "," : ":") + entry;
+}
+
+// What an earlier run had asked for beside what its target's file says.
+std::string entry_of(const std::string& provider, const std::string& in_file) {
+  const bool longer = provider.size() > in_file.size() + 1 && provider.compare(0, in_file.size(), in_file) == 0;
+  return longer && in_file.rfind("winsock", 0) == 0 ? provider.substr(in_file.size() + 1) : std::string();
+}
+
 // A name for files and the like.
 std::string plain_name(const std::string& name) {
   std::string plain;
@@ -157,6 +173,10 @@ Plan make_plan(const Options& given) {
   }
   RunFacts& facts = plan.facts;
   facts.target = choose_target(options);
+  if (plan.earlier && options.catalogue_entry.empty())
+    options.catalogue_entry =
+        entry_of(plan.earlier->run.value(json::json_pointer("/target/provider"), std::string()), facts.target.provider);
+  facts.target.provider = with_entry(facts.target.provider, options.catalogue_entry);
   facts.target.name = plain_name(facts.target.name);
   plan.battery = fs::absolute(options.battery);
   if (!options.target_file.empty()) {

@@ -29,7 +29,7 @@ from sockproof import everything, fuzzcli
 from sockproof import mutants as teeth
 from sockproof import newprovider, owntests, paths
 from sockproof import prepare as preparation
-from sockproof import runner, shimcheck, targets
+from sockproof import runner, shimcheck, targets, wine
 from sockproof import traces as sameness
 from sockproof.show import Show
 
@@ -182,6 +182,9 @@ def run(
     fault: Optional[str] = _option("--fault", says="Put one seeded fault into the provider (./sockproof list faults)"),
     stop_at_first: bool = typer.Option(False, "--stop-at-first", help="End the run at the first unexpected result"),
     strict: bool = typer.Option(False, "--strict", help="A failed SHOULD is a failure too"),
+    protocol_id: Optional[int] = _option("--protocol-id", least=0,
+                                         says="For winsock: the entry of the catalogue of protocols that sockets are made of"),
+    provider_guid: Optional[str] = _option("--provider-guid", says="For winsock: the provider in it, '{...}' as netsh shows it"),
     resume: Optional[Path] = _option("--resume", says="Finish the run in this folder: what has a result is not run again"),
     isolation: Optional[Isolation] = _option("--isolation", says="auto (default): namespaces for each scenario, where possible"),
     timeout_scale: Optional[float] = _option("--timeout-scale", least=0.01, says="Multiplies every scenario's time limit"),
@@ -205,6 +208,8 @@ def run(
     first = chosen[0]
     if profile and first is not None and first.file is not None:
         stop(f"--profile goes with PROVIDER[:ARG]; target '{first.name}' says its own ({first.profile})")
+    if (protocol_id is not None or provider_guid) and not all(_is_winsock(each) for each in chosen):
+        stop(f"--protocol-id and --provider-guid choose among what ws2_32 offers: they go with winsock, not with '{target}'")
     if resume is not None and len(chosen) > 1:
         stop(f"--resume finishes one run; say which target: {', '.join(each.name for each in chosen if each)}")
     if resume is not None and output is not None:
@@ -213,7 +218,7 @@ def run(
         stop(f"nothing to resume: {resume / 'results.jsonl'} does not exist")
     options = runner.Options(filter=filter, jobs=jobs, repeat=repeat, seed=seed, resume=resume, launcher=launcher,
                              isolation=isolation.value if isolation else None, timeout_scale=timeout_scale, strict=strict,
-                             fault=fault, stop_at_first=stop_at_first)
+                             fault=fault, stop_at_first=stop_at_first, protocol_id=protocol_id, provider_guid=provider_guid)
     codes: list[int] = []
     views = Views()
     builds: dict[bool, build.Build] = {}  # one for all targets of a system
@@ -233,6 +238,11 @@ def run(
     # What is worst is said: the harness failed, something unexpected; nothing ran only if that is so everywhere.
     raise typer.Exit(next(code for code in (runner.HARNESS_FAILED, runner.UNEXPECTED, runner.AS_EXPECTED, runner.NOTHING_RAN)
                           if code in codes))
+
+
+def _is_winsock(target: Optional[targets.Target]) -> bool:
+    """A resumed run, which knows its own target, may be."""
+    return target is None or target.provider.partition(":")[0] == "winsock"
 
 
 def _plain(name: str) -> str:
@@ -348,6 +358,19 @@ def list_(what: Listed = typer.Argument(..., help="What to list"),
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     console.print(table, markup=False)
+
+
+@app.command("under-wine", hidden=True, context_settings={"ignore_unknown_options": True})
+def under_wine(command: list[str] = typer.Argument(..., help="A Windows program, and its arguments")) -> None:
+    """Runs one Windows program as runs do, under Wine with a server and a network of its own; its exit code."""
+    try:
+        with wine.running(1) as emulator:
+            words = shlex.split(emulator.replace("{job}", "0"))
+            prefix = next(word.partition("=")[2] for word in words if word.startswith("WINEPREFIX="))
+            done = subprocess.run([*words, *command], env=wine.environment(Path(prefix)), stdin=subprocess.DEVNULL, check=False)
+    except wine.WineMissing as missing:
+        stop(str(missing))
+    raise typer.Exit(done.returncode)
 
 
 @app.command()

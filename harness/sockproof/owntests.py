@@ -205,6 +205,7 @@ STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     # What differs from 64 bits shows in the adapters.
     ("build for Windows, 32 bits", _strict("mingw-x86", ("sockproof-winsock", "sockproof-wsp", "wsp-passthrough"))),
     ("ctest", _ctest("debug")),
+    ("ctest for Windows", _ctest("mingw")),
     ("pytest", _pytest),
     ("battery on linux", _battery("linux")),
     ("battery on linux, debug", _battery("linux", *SANITIZED)),

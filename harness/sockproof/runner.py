@@ -40,6 +40,8 @@ class Options:
     faults: Path | None = None  # a file that names many, each to be tried by itself
     stop_at_first: bool = False
     no_stacks: bool = False
+    protocol_id: int | None = None  # of target winsock: an entry of Windows' catalogue of protocols
+    provider_guid: str | None = None
 
     def arguments(self) -> list[str]:
         words: list[str] = []

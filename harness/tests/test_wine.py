@@ -2,7 +2,7 @@
 
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,3 +71,28 @@ def test_a_crash_is_told_with_its_code(windows: build.Build, fault: str, reason:
 def test_a_hang_is_a_hang_there_too(windows: build.Build) -> None:
     results, code = run(windows, reference("winsock"), "Accept.FirstInFirstOut/inet", fault="crash-listen-hangs")
     assert code == runner.UNEXPECTED and results.scenarios[0].verdict == "hung"
+
+
+def test_sockets_of_one_entry_of_the_catalogue(windows: build.Build) -> None:
+    results, code = run(windows, targets.resolve("winsock"), "Accept.ReturnsTheConnection/*", protocol_id="1001")
+    assert code == runner.AS_EXPECTED
+    assert results.run["target"]["provider"] == "winsock:id=1001"
+    verdicts = {each.name.split("/")[1]: each.verdict for each in results.scenarios}
+    assert (verdicts["inet"], verdicts["inet6"]) == ("passed", "not_supported")
+
+
+@pytest.mark.parametrize("asked, missing", [
+    ({"protocol_id": "77"}, "has no entry 77; it has:"),
+    ({"provider_guid": "{00000000-1111-2222-3333-444444444444}"}, "no entry of provider {00000000-1111-2222-3333-444444444444}"),
+    ({"provider_guid": "tcp"}, "guid={XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX}"),
+])
+def test_an_entry_that_there_is_not_ends_the_run(windows: build.Build, asked: dict[str, str], missing: str) -> None:
+    said: list[str] = []
+    job = runner.Run(windows, targets.resolve("winsock"), runner.Options(**asked), on_stderr=said.append)  # type: ignore[arg-type]
+    assert not list(job.records())
+    assert job.code == runner.HARNESS_FAILED and missing in "\n".join(said)
+
+
+def test_only_windows_sockets_have_a_catalogue(sockproof: Callable[..., "subprocess.CompletedProcess[str]"]) -> None:
+    done = sockproof("run", "linux", "--protocol-id", "1001")
+    assert done.returncode == runner.HARNESS_FAILED and "they go with winsock, not with 'linux'" in done.stderr

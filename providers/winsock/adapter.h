@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <set>
 #include <string>
 
+#include "catalogue.h"
 #include "selections.h"
 #include "sockproof/provider.h"
 #include "system.h"
@@ -16,12 +16,6 @@
 namespace sockproof::winsock {
 
 class CompletionPort;
-
-// Which entries of the catalogue of protocols sockets are made of; neither: the system's choice.
-struct Choice {
-  std::optional<DWORD> id;
-  std::optional<GUID> provider;
-};
 
 struct Child {
   HANDLE process = nullptr;

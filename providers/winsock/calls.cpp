@@ -44,23 +44,6 @@ void NotSupported(sp_result* result) {
 
 namespace {
 
-bool ChosenProtocol(const Choice& choice, int family, int type, WSAPROTOCOL_INFOW* out) {
-  DWORD length = 0;
-  ::WSAEnumProtocolsW(nullptr, nullptr, &length);
-  std::vector<WSAPROTOCOL_INFOW> all(length / sizeof(WSAPROTOCOL_INFOW) + 1);
-  length = static_cast<DWORD>(all.size() * sizeof(WSAPROTOCOL_INFOW));
-  const int count = ::WSAEnumProtocolsW(nullptr, all.data(), &length);
-  for (int i = 0; i < count; ++i) {
-    const WSAPROTOCOL_INFOW& one = all[static_cast<std::size_t>(i)];
-    const bool chosen =
-        choice.id ? one.dwCatalogEntryId == *choice.id : std::memcmp(&one.ProviderId, &*choice.provider, sizeof(GUID)) == 0;
-    if (!chosen || one.iAddressFamily != family || one.iSocketType != type) continue;
-    *out = one;
-    return true;
-  }
-  return false;
-}
-
 void CallSocket(const Adapter& adapter, const sp_socket_args& args, sp_result* result) {
   constexpr std::uint32_t kKnown = SP_NONBLOCKING | SP_CLOSE_ON_EXEC | SP_MODE_UNKNOWN_BIT;
   if ((args.modes & ~kKnown) != 0 || args.family == SP_CONNDATA) return NotSupported(result);
@@ -173,12 +156,12 @@ void CallClose(Adapter& adapter, SOCKET socket, sp_result* result) {
 }  // namespace
 
 SOCKET MakeSocket(const Adapter& adapter, int family, int type, int protocol, DWORD flags) {
-  if (!adapter.choice.id && !adapter.choice.provider) {
+  if (!Chosen(adapter.choice)) {
     if (flags == 0) return ::socket(family, type, protocol);
     return ::WSASocketW(family, type, protocol, nullptr, 0, WSA_FLAG_OVERLAPPED | flags);
   }
   WSAPROTOCOL_INFOW info{};
-  if (!ChosenProtocol(adapter.choice, family, type, &info)) {
+  if (!FindEntry(adapter.choice, family, type, &info)) {
     ::WSASetLastError(WSAEAFNOSUPPORT);
     return INVALID_SOCKET;
   }

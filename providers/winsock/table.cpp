@@ -1,9 +1,9 @@
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "adapter.h"
+#include "catalogue.h"
 #include "overlapped.h"
 #include "sockproof/winsock.h"
 #include "windows/errors.h"
@@ -19,19 +19,6 @@ HANDLE OpenFile() {
   if (::GetTempPathW(MAX_PATH + 1, folder) == 0 || ::GetTempFileNameW(folder, L"spf", 0, path) == 0) return INVALID_HANDLE_VALUE;
   return ::CreateFileW(path, GENERIC_READ | GENERIC_WRITE, 0, nullptr, CREATE_ALWAYS,
                        FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE, nullptr);
-}
-
-bool ParseGuid(const std::string& text, GUID* out) {
-  unsigned long first = 0;
-  unsigned second = 0, third = 0, rest[8] = {};
-  const int found = std::sscanf(text.c_str(), "{%8lx-%4x-%4x-%2x%2x-%2x%2x%2x%2x%2x%2x}", &first, &second, &third, &rest[0],
-                                &rest[1], &rest[2], &rest[3], &rest[4], &rest[5], &rest[6], &rest[7]);
-  if (found != 11) return false;
-  out->Data1 = first;
-  out->Data2 = static_cast<unsigned short>(second);
-  out->Data3 = static_cast<unsigned short>(third);
-  for (int i = 0; i < 8; ++i) out->Data4[i] = static_cast<unsigned char>(rest[i]);
-  return true;
 }
 
 // What the argument asks for; false if it cannot be read.
@@ -58,13 +45,24 @@ std::int32_t Open(const char* argument, void** self, const char** why) {
   auto adapter = std::make_unique<Adapter>();
   bool port = false;
   if (!ParseArgument(argument != nullptr ? argument : "", &adapter->choice, &port)) {
-    if (why != nullptr) *why = "the winsock provider takes: port, id=N, guid={...}, separated by commas";
+    if (why != nullptr) {
+      *why = "the winsock provider takes, separated by commas: port, id=N, guid={XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX}";
+    }
     return SP_EINVAL;
   }
   WSADATA data{};
   if (const int error = ::WSAStartup(MAKEWORD(2, 2), &data); error != 0) {
     if (why != nullptr) *why = "WSAStartup failed";
     return windows::ErrorOf(error);
+  }
+  if (Chosen(adapter->choice)) {
+    static std::string missing;  // the reason is the caller's to read until the next one
+    missing = WhyNoEntry(adapter->choice);
+    if (!missing.empty()) {
+      ::WSACleanup();
+      if (why != nullptr) *why = missing.c_str();
+      return SP_EINVAL;
+    }
   }
   adapter->bad_page = windows::BadPage();
   adapter->not_socket = OpenFile();
