@@ -54,7 +54,7 @@ Outcome ConnectState(Socket& socket) {
     // Said to be writable, yet neither connected nor failed: it is still under way, whatever poll says of it.
     if (peer.error() == SP_ENOTCONN && (events & SP_HUP) == 0) {
       if (DefaultMechanism() != SP_SELECT) return OutcomeName{"pending"};
-      // select calls a socket writable whose connect has failed, and says no more: SO_ERROR tells.
+      // select says of a connect that failed no more than that it is over: SO_ERROR tells.
       const Outcome error = socket.TakeError();
       return error.name() == "ok" ? Outcome(OutcomeName{"pending"}) : error;
     }

@@ -190,7 +190,11 @@ uint32_t Events(const Socket& socket, uint32_t asked, Nanoseconds limit, int32_t
   constexpr uint32_t kSets = SP_IN | SP_OUT | SP_PRI;
   // WSAPoll knows nothing of POLLPRI; select has a set for it.
   if (mechanism == kAnyMechanism && asked == SP_PRI && DefaultMechanism() == SP_WSAPOLL) mechanism = SP_SELECT;
-  if (mechanism == kAnyMechanism) mechanism = asked == 0 || (asked & ~kSets) != 0 ? EventMechanism() : DefaultMechanism();
+  if (mechanism == kAnyMechanism) {
+    mechanism = asked == 0 || (asked & ~kSets) != 0 ? EventMechanism() : DefaultMechanism();
+    // A connect that failed is a writable socket to POSIX's select; Winsock's puts it into the set of exceptions alone.
+    if (mechanism == SP_SELECT && (asked & SP_OUT) != 0) asked |= SP_PRI;
+  }
   Watcher watcher(mechanism, 0, SOCKPROOF_HERE, &socket.caller());
   static_cast<void>(Must(watcher.Add(socket, asked)));
   const WaitResult waited = watcher.Wait(limit);

@@ -25,6 +25,8 @@ struct Fault {
   // The session: likewise.
   int32_t (*startup)(Wrapped& provider, uint32_t version, uint32_t* given, uint32_t* highest, int64_t* native) = nullptr;
   int32_t (*cleanup)(Wrapped& provider, int64_t* native) = nullptr;
+  // A service provider's upcalls and handles: changes what of the group tells of them. Once, when the provider has been opened.
+  void (*upcalls)(Wrapped& provider, sp_upcall_group* group) = nullptr;
 };
 
 // Every fault there is.
@@ -68,5 +70,6 @@ extern const FaultList kNameFaults;
 extern const FaultList kReadyFaults;
 extern const FaultList kLateFaults;
 extern const FaultList kShareFaults;
+extern const FaultList kSpiFaults;
 
 }  // namespace sockproof::faulty

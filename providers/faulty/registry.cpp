@@ -15,7 +15,7 @@ const FaultList* const kLists[] = {
     &kClosingFaults,    &kErrorFaults,      &kCrashFaults,     &kDataFaults,     &kFlagFaults,          &kTimeoutFaults,
     &kShutdownFaults,   &kCloseFaults,      &kNotifyFaults,    &kEpollFaults,    &kOptionFaults,        &kInheritFaults,
     &kContractFaults,   &kCodeFaults,       &kConditionFaults, &kEventFaults,    &kOverlappedFaults,    &kSessionFaults,
-    &kHarmFaults,       &kNameFaults,       &kReadyFaults,     &kLateFaults,     &kShareFaults,
+    &kHarmFaults,       &kNameFaults,       &kReadyFaults,     &kLateFaults,     &kShareFaults,         &kSpiFaults,
 };
 
 // A provider is opened once a process, and so is this. Not destroyed at the end: threads may still be in a call then.
@@ -78,7 +78,14 @@ void Wrap(const Fault* fault, sp_provider* table, void* self) {
   if (table->begin != nullptr) table->begin = Begin;
   if (table->wait != nullptr) table->wait = Wait;
   if (table->cancel != nullptr) table->cancel = Cancel;
-  if (table->session == nullptr || fault == nullptr) return;
+  if (fault == nullptr) return;
+  if (table->upcalls != nullptr && fault->upcalls != nullptr) {
+    static sp_upcall_group upcalls;
+    upcalls = *table->upcalls;
+    fault->upcalls(*the_wrapped, &upcalls);
+    table->upcalls = &upcalls;
+  }
+  if (table->session == nullptr) return;
   static sp_session_group session;
   session = *table->session;
   if (fault->startup != nullptr) session.startup = Startup;

@@ -115,7 +115,7 @@ int WSPAPI Connect(SOCKET s, const sockaddr* name, int length, LPWSABUF caller, 
   const sp_handle handle = context->handle;
   host.table().call(host.self(), &attempt->call, &result);
   if (answers) {
-    callee->len = args.callee_data.length;
+    callee->len = attempt->room = args.callee_data.length;
     SocketContext* const still = host.FromHandle(handle);
     if (result.error == SP_EAGAIN && still != nullptr) still->reply = attempt;
   }

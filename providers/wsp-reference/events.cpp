@@ -217,7 +217,7 @@ int WSPAPI Select(int, fd_set* reading, fd_set* writing, fd_set* exceptions, con
   int64_t limit = -1;
   if (timeout != nullptr) {
     if (!windows::CanRead(timeout, sizeof *timeout)) return Finish(SP_EFAULT, code);
-    if (timeout->tv_sec < 0 || timeout->tv_usec < 0) return Finish(SP_EINVAL, code);
+    if (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec > 999'999) return Finish(SP_EINVAL, code);
     limit = timeout->tv_sec * int64_t{1'000'000'000} + timeout->tv_usec * int64_t{1'000};
   }
   SelectWait wait;

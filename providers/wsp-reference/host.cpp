@@ -158,7 +158,11 @@ int32_t Host::WatcherOf(WSAEVENT event, sp_handle* watcher) {
 
 void Host::DeliverReplies() {
   for (SocketContext* context : sockets_) {
-    if (context->reply != nullptr) context->reply->out->len = context->reply->call.u.connect.callee_data.length;
+    if (context->reply == nullptr) continue;
+    const ULONG length = context->reply->call.u.connect.callee_data.length;
+    if (length == context->reply->room) continue;
+    context->reply->out->len = length;
+    context->reply.reset();  // the caller need not keep the place from now on
   }
 }
 

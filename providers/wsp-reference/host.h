@@ -25,6 +25,7 @@ namespace sockproof::wsp_reference {
 struct PendingReply {
   sp_call call{};
   WSABUF* out = nullptr;
+  ULONG room = 0;  // the length that it has until the answer is there
 };
 
 // One socket, which the caller knows by the handle that WPUCreateSocketHandle gave.
