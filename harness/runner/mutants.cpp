@@ -34,6 +34,8 @@ Mutants::Mutants(const std::filesystem::path& file, const std::vector<Scenario>&
       Mutant mutant;
       mutant.fault = entry.at("fault").get<std::string>();
       mutant.requirements = entry.value("requirements", std::vector<std::string>());
+      mutant.scenarios = entry.value("scenarios", std::vector<std::string>());
+      mutant.times = entry.value("times", 1U);
       mutant.open.insert(mutant.requirements.begin(), mutant.requirements.end());
       mutants_.push_back(std::move(mutant));
     }
@@ -44,6 +46,14 @@ Mutants::Mutants(const std::filesystem::path& file, const std::vector<Scenario>&
 
 std::vector<std::size_t> Mutants::order(const Mutant& mutant) const {
   const auto cheaper = [&](std::size_t a, std::size_t b) { return scenarios_[a].waits_ms < scenarios_[b].waits_ms; };
+  if (!mutant.scenarios.empty()) {
+    std::vector<std::size_t> named;
+    for (std::size_t i = 0; i < scenarios_.size(); ++i) {
+      if (std::find(mutant.scenarios.begin(), mutant.scenarios.end(), scenarios_[i].name) != mutant.scenarios.end())
+        named.push_back(i);
+    }
+    return named;
+  }
   std::vector<std::vector<std::size_t>> by_requirement;
   for (const std::string& id : mutant.requirements) {
     std::vector<std::size_t>& about = by_requirement.emplace_back();
@@ -75,14 +85,16 @@ std::vector<std::vector<Task>> Mutants::lanes() const {
   std::vector<std::vector<Task>> lanes;
   for (unsigned lane = 0; lane < mutants_.size(); ++lane) {
     std::vector<Task>& tasks = lanes.emplace_back();
-    for (const std::size_t scenario : order(mutants_[lane])) tasks.push_back({scenario, 0, lane});
+    for (const std::size_t scenario : order(mutants_[lane])) {
+      for (unsigned time = 0; time < mutants_[lane].times; ++time) tasks.push_back({scenario, time, lane});
+    }
   }
   return lanes;
 }
 
 bool Mutants::wanted(const Task& task) const {
   const Mutant& mutant = mutants_[task.lane];
-  if (!stop_early_) return true;
+  if (!stop_early_ || !mutant.scenarios.empty()) return true;
   if (mutant.settled) return false;
   if (mutant.requirements.empty()) return true;
   const auto& declared = scenarios_[task.scenario].requirements;
@@ -93,7 +105,7 @@ json Mutants::tried(const Outcome& outcome, unsigned lane) {
   Mutant& mutant = mutants_[lane];
   const std::vector<std::string> seen = noticed(outcome);
   for (const std::string& id : seen) mutant.open.erase(id);
-  if (stop_early_ && !seen.empty() && mutant.open.empty()) mutant.settled = true;
+  if (stop_early_ && mutant.scenarios.empty() && !seen.empty() && mutant.open.empty()) mutant.settled = true;
   return {{"record", "tried"},
           {"fault", mutant.fault},
           {"scenario", outcome.scenario->name},

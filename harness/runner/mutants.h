@@ -17,7 +17,8 @@ class Mutants {
  public:
   /// `file`: a JSON array of {"fault": NAME, "requirements": [ID...]}. A fault meets the scenarios that declare one of its
   /// requirements, all scenarios if it names none. With `stop_early` those are left out that could only notice what others have
-  /// noticed already; without, every one is run. Throws Failure when the file is not that.
+  /// noticed already; without, every one is run. With "scenarios": [NAME...] and "times": N the fault meets these, so often
+  /// each. Throws Failure when the file is not that.
   Mutants(const std::filesystem::path& file, const std::vector<Scenario>& scenarios, bool stop_early);
 
   /// The tasks of each fault, in the order in which they are best tried: for each requirement the cheapest scenario, then the
@@ -35,6 +36,8 @@ class Mutants {
   struct Mutant {
     std::string fault;
     std::vector<std::string> requirements;
+    std::vector<std::string> scenarios;  // only these, `times` each, whoever notices; empty: whoever is about the requirements
+    unsigned times = 1;
     std::set<std::string> open;  // of those, what nobody has noticed
     bool settled = false;
   };

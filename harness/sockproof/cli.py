@@ -384,6 +384,7 @@ def mutants(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for ru
             fault: Optional[list[str]] = typer.Option(None, "--fault", help="Only this one (may be given several times)"),
             jobs: Optional[int] = _option("--jobs", "-j", least=1, says="Faults that are tried at once (default: the cores)"),
             full: bool = typer.Option(False, "--full", help="Every fault against every scenario, instead of up to the first kill"),
+            times: int = typer.Option(1, "--times", min=1, help="Runs each scenario that noticed so often; it must each time"),
             output: Optional[Path] = _option("--output", "-o", says="Folder for kill-TARGET.json and kill-TARGET.html"),
             profile: Optional[str] = _option("--profile", says="For PROVIDER[:ARG]: the documents it answers to"),
             format: ListFormat = typer.Option(ListFormat.text, "--format", help="text, or json: an array for each target")) -> None:
@@ -401,7 +402,7 @@ def mutants(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for ru
     blunt: list[str] = []
     for each in chosen:
         with _prepared(each, jobs=jobs) as built:
-            tried, kept = _kill(built, each, fault or [], jobs, full, folder, format)
+            tried, kept = _kill(built, each, fault or [], jobs, full, times, folder, format)
         rows += tried
         blunt += kept
     if not rows:
@@ -410,14 +411,15 @@ def mutants(target: str = typer.Argument(targets.DEFAULT_TARGET, help="As for ru
     raise typer.Exit(runner.AS_EXPECTED if sharp else runner.UNEXPECTED)
 
 
-def _kill(built: build.Build, target: targets.Target, wanted: list[str], jobs: Optional[int], full: bool, folder: Path,
-          format: ListFormat) -> tuple[list[teeth.Row], list[str]]:
+def _kill(built: build.Build, target: targets.Target, wanted: list[str], jobs: Optional[int], full: bool, times: int,
+          folder: Path, format: ListFormat) -> tuple[list[teeth.Row], list[str]]:
     """The matrix of one target: tried, shown, written; with the requirements that nobody broke though somebody should."""
     applies = [each for each in teeth.faults(built, target.provider, target.profile) if not wanted or each.name in wanted]
     console = _console(sys.stderr)
     started = datetime.now()
     try:
-        rows = teeth.matrix(built, target, applies, jobs, full, lambda row: console.print(f"{row.verdict:13} {row.fault.name}"))
+        rows = teeth.matrix(built, target, applies, jobs, full,
+                            lambda row: console.print(f"{row.verdict:13} {row.fault.name}"), times)
     except RuntimeError as failed:
         stop(str(failed))
     rows.sort(key=lambda row: (teeth.ORDER.index(row.verdict), row.fault.name))
@@ -444,6 +446,8 @@ def _kill(built: build.Build, target: targets.Target, wanted: list[str], jobs: O
 
 def _who(row: teeth.Row) -> str:
     """Who noticed it, or would have."""
+    if row.lucky:
+        return f"noticed once, but not each time, by {', '.join(row.lucky)}"
     if row.killers:
         return ", ".join(row.killers) + (f"; nobody noticed {', '.join(row.unnoticed)}" if row.unnoticed else "")
     missing = sorted({name for names in row.missing.values() for name in names})

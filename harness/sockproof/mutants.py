@@ -17,7 +17,7 @@ from sockproof.build import Build
 from sockproof.targets import Target
 
 
-ORDER = ["survived", "harness_error", "not_supported", "killed"]  # what wants to be looked at first
+ORDER = ["survived", "by_luck", "harness_error", "not_supported", "killed"]  # what wants to be looked at first
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ class Row:
     missing: dict[str, list[str]] = field(default_factory=dict)  # requirement: scenarios that need what the target does not have
     held: set[str] = field(default_factory=set)  # requirements that a scenario looked at and found kept
     harness_failed: bool = False
+    again: dict[str, list[bool]] = field(default_factory=dict)  # the scenarios that noticed, run again: did it each time?
+
+    @property
+    def lucky(self) -> list[str]:
+        """Scenarios that noticed once, and did not when they were run again."""
+        return sorted(name for name, seen in self.again.items() if not all(seen))
 
     @property
     def killers(self) -> list[str]:
@@ -57,7 +63,7 @@ class Row:
         if self.harness_failed:
             return "harness_error"
         if self.noticed:
-            return "killed"
+            return "by_luck" if self.lucky else "killed"
         return "survived" if self.unnoticed or not self.missing else "not_supported"
 
 
@@ -96,6 +102,9 @@ class _Matrix:
     def run(self, rows: list[Row], everything: bool, stop: bool, jobs: int | None) -> bool:
         """One call of the runner for all of these rows. False when the harness failed."""
         entries: list[Json] = [{"fault": row.fault.name, **({} if everything else {"requirements": row.asked})} for row in rows]
+        return self._try(entries, stop, jobs, self.take)
+
+    def _try(self, entries: list[Json], stop: bool, jobs: int | None, take: Callable[[Json], None]) -> bool:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(entries, file)
             file.flush()
@@ -103,8 +112,18 @@ class _Matrix:
             job = runner.Run(self.build, self.target, options)
             for record in job.records():
                 if record.get("record") == "tried":
-                    self.take(record)
+                    take(record)
         return job.code == runner.AS_EXPECTED
+
+    def repeat(self, rows: list[Row], times: int, jobs: int | None) -> bool:
+        """The scenarios that noticed, so many times more. False when the harness failed."""
+        entries = [{"fault": row.fault.name, "requirements": row.asked, "scenarios": row.killers, "times": times} for row in rows]
+        return self._try(entries, False, jobs, self.take_again)
+
+    def take_again(self, record: Json) -> None:
+        row, scenario = self.rows[record["fault"]], record["scenario"]
+        noticed = {each for each, names in row.noticed.items() if scenario in names}
+        row.again.setdefault(scenario, []).append(bool(noticed) and noticed <= set(record["noticed"]))
 
     def take(self, record: Json) -> None:
         row, scenario = self.rows[record["fault"]], record["scenario"]
@@ -131,8 +150,9 @@ class _Matrix:
 
 
 def matrix(build: Build, target: Target, chosen: list[Fault], jobs: int | None, full: bool,
-           done: Callable[[Row], None]) -> list[Row]:
-    """Tries each fault on the target; calls `done` as each is settled. Raises RuntimeError when the harness failed."""
+           done: Callable[[Row], None], times: int = 1) -> list[Row]:
+    """Tries each fault on the target; calls `done` as each is settled. Each scenario that noticed what it declares is run `times`
+    times in all. Raises RuntimeError when the harness failed."""
     filling = _Matrix(build, target, chosen, done)
     rows = list(filling.rows.values())
     good = filling.run(rows, everything=full, stop=not full, jobs=jobs)
@@ -140,6 +160,9 @@ def matrix(build: Build, target: Target, chosen: list[Fault], jobs: int | None, 
     left = [row for row in rows if row.verdict == "survived"]
     if good and left and not full:
         good = filling.run(left, everything=True, stop=True, jobs=jobs)
+    killed = [row for row in rows if row.verdict == "killed"]
+    if good and times > 1 and killed:
+        good = filling.repeat(killed, times - 1, jobs)
     if not good:
         raise RuntimeError(f"the runner failed on {target.name}")
     for row in rows:
@@ -165,6 +188,6 @@ def unbroken(build: Build, target: Target, rows: list[Row]) -> list[Json]:
 def as_json(row: Row) -> Json:
     """One row of the matrix."""
     return {"fault": row.fault.name, "text": row.fault.text, "requirements": list(row.fault.requirements), "model": row.fault.model,
-            "verdict": row.verdict, "killers": row.killers, "others": row.others,
+            "verdict": row.verdict, "killers": row.killers, "lucky": row.lucky, "others": row.others,
             "missing": sorted({name for names in row.missing.values() for name in names}),
             "broken": sorted(row.noticed), "unnoticed": row.unnoticed}

@@ -51,6 +51,16 @@ TEST_F(MutantsTest, NoticesWhatWasNotSeenToHold) {
   EXPECT_EQ(noticed(ended(0, {{"a.one", "passed"}}, false)), Names{});
 }
 
+TEST_F(MutantsTest, RunsNamedScenariosSoOftenWhoeverNotices) {
+  Mutants mutants = read(R"([{"fault": "f", "requirements": ["a.one"], "scenarios": ["S2", "S0"], "times": 2}])", true);
+  std::vector<std::pair<std::size_t, unsigned>> order;
+  const auto lanes = mutants.lanes();
+  for (const Task& task : lanes.at(0)) order.emplace_back(task.scenario, task.repeat);
+  EXPECT_EQ(order, (std::vector<std::pair<std::size_t, unsigned>>{{0, 0}, {0, 1}, {2, 0}, {2, 1}}));
+  static_cast<void>(mutants.tried(ended(0, {{"a.one", "failed"}}), 0));
+  for (const Task& task : lanes.at(0)) EXPECT_TRUE(mutants.wanted(task));
+}
+
 TEST_F(MutantsTest, TriesTheCheapestScenarioOfEachRequirementFirst) {
   const Mutants mutants = read(R"([{"fault": "f", "requirements": ["a.one", "a.two"]}])", true);
   std::vector<std::size_t> order;
