@@ -65,9 +65,13 @@ SCENARIO(Close, LingerOption, kConnections, close::linger_option, close::linger_
 // ---- Abort ----------------------------------------------------------------------------------------------------------
 
 SCENARIO(Close, AbortResets, kTcp, close::abort) {
-  Pair idle = ConnectedPair(net);
-  Abort(idle.client);
-  CHECK_REQUIREMENT(close::abort, NextSeen(idle.server));
+  for (const int32_t form : {SP_FORM_DEFAULT, SP_FORM_FILE, SP_FORM_ADDRESS, SP_FORM_MESSAGE, SP_FORM_VECTOR}) {
+    Pair idle = ConnectedPair(net);
+    Abort(idle.client);
+    RecvOptions options;
+    options.form = form;
+    CHECK_REQUIREMENT(close::abort, NextSeen(idle.server, options));
+  }
 
   Pair used = ConnectedPair(net);
   const Payload payload{1, 0, 1000};
