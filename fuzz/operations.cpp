@@ -279,7 +279,8 @@ void World::BindOrConnect(const Op& op) {
   const Address bound(address.address);
   if (bound.family() != SP_UNIX || bound.path().empty()) return;
   held.address = bound;
-  if (bound.path()[0] == '/' && !provider_->VirtualClock()) paths_.emplace_back(bound.path());
+  // The reference provider, too, leaves a file there.
+  if (bound.path()[0] == '/') paths_.emplace_back(bound.path());
 }
 
 void World::Accept(const Op& op) {
