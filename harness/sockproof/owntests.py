@@ -141,9 +141,9 @@ def _strict(preset: str, targets: tuple[str, ...]) -> Callable[[], str]:
     return step
 
 
-def _ctest(preset: str) -> Callable[[], str]:
+def _ctest(preset: str, tests: str = ".") -> Callable[[], str]:
     return lambda: say(["ctest", "--test-dir", str(paths.build_dir(preset)), "--output-on-failure", "--no-tests=error",
-                        "-j", str(CORES)], r"tests passed|tests failed|No tests")
+                        "-R", tests, "-j", str(CORES)], r"tests passed|tests failed|No tests")
 
 
 def _pytest() -> str:
@@ -205,7 +205,8 @@ STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     # What differs from 64 bits shows in the adapters.
     ("build for Windows, 32 bits", _strict("mingw-x86", ("sockproof-winsock", "sockproof-wsp", "wsp-passthrough"))),
     ("ctest", _ctest("debug")),
-    ("ctest for Windows", _ctest("mingw")),
+    # What is not the same on every system; the oracle's tests are.
+    ("ctest for Windows", _ctest("mingw", "^(face|winsock-adapter)$")),
     ("pytest", _pytest),
     ("battery on linux", _battery("linux")),
     ("battery on linux, debug", _battery("linux", *SANITIZED)),
