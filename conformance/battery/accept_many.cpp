@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "battery/guarded.h"
 #include "battery/scenario.h"
 #include "battery/waiting.h"
 #include "battery/ways.h"
@@ -200,26 +201,36 @@ SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::thre
   const std::size_t room = QueueRoom(net, 16, 2);
   Listener listener = ListenOn(net, 128);
   std::atomic<std::size_t> taken{0};
+  std::vector<Socket> clients;
+  const auto connect_next = [&] {
+    const auto number = static_cast<int>(clients.size());
+    clients.push_back(ConnectTo(listener, net));
+    Step(clients.back().SendBytes(number < kConnectionCount ? NumberName(number) : "stop"));
+  };
+  // All threads find somebody waiting, and nothing is closed before the end: who hands a connection out twice can do it here.
+  while (clients.size() < room) connect_next();
+  struct Taken {
+    std::vector<std::string> told;
+    std::vector<Socket> sockets;
+  };
   // Each thread accepts until it gets a connection that tells it to stop.
-  std::vector<Task<std::vector<std::string>>> threads;
+  std::vector<Task<Taken>> threads;
   for (int i = 0; i < kThreads; ++i) {
     threads.push_back(Spawn(fmt::format("acceptor {}", i), [&listener, &taken] {
-      std::vector<std::string> told;
-      while (told.size() <= kConnectionCount) {
-        AcceptResult accepted = listener.socket.Accept(InTurn(static_cast<int64_t>(told.size())));
+      Taken own;
+      while (own.told.size() <= kConnectionCount) {
+        AcceptResult accepted = listener.socket.Accept(InTurn(static_cast<int64_t>(own.told.size())));
         ++taken;
-        told.push_back(accepted.ok() ? Told(accepted.socket, 4) : Outcome(accepted).name());
-        ResetOnClose(accepted.socket);
-        if (!accepted.ok() || told.back() == "stop") break;
+        own.told.push_back(accepted.ok() ? Told(accepted.socket, 4) : Outcome(accepted).name());
+        if (!accepted.ok() || own.told.back() == "stop") break;
+        own.sockets.push_back(std::move(accepted.socket));
       }
-      return told;
+      return own;
     }));
   }
-  std::vector<Socket> clients;
-  for (int i = 0; i < kConnectionCount + kThreads; ++i) {
+  while (clients.size() < kConnectionCount + kThreads) {
     WaitUntil([&] { return clients.size() < taken.load() + room; }, Patience(), "room in the queue");
-    clients.push_back(ConnectTo(listener, net));
-    Step(clients.back().SendBytes(i < kConnectionCount ? NumberName(i) : "stop"));
+    connect_next();
   }
   std::map<std::string, int> count;
   for (auto& thread : threads) {
@@ -227,7 +238,9 @@ SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::thre
       CHECK_REQUIREMENT(accept::threads_none_lost, Holds(false, "a thread got no connection that tells it to stop"));
       CannotGoOn("a thread still accepts");
     }
-    for (const std::string& name : thread.Join()) ++count[name];
+    Taken own = thread.Join();
+    for (const std::string& name : own.told) ++count[name];
+    ResetAll(own.sockets);
   }
   std::string lost, twice;
   for (int i = 0; i < kConnectionCount; ++i) {
