@@ -100,6 +100,8 @@ int32_t StreamSocket::Recv(RecvRequest* request) {
       if (took > 0) continue;
     }
     if (got >= target) break;
+    // What came before urgent data is not held back for what comes behind it.
+    if (got > 0 && connection_ != nullptr && connection_->HasUrgent()) break;
     const bool stopped = PendingError() != SP_OK || ReadingEnded() || TcpState() == SP_TCP_CLOSED;
     if (got > 0 && stopped) break;
     if (got == 0 && stopped) {
