@@ -210,12 +210,14 @@ STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("ctest for Windows", _ctest("mingw", "^(face|winsock-adapter)$")),
     ("pytest", _pytest),
     ("battery on linux", _battery("linux")),
-    ("battery on linux, debug", _battery("linux", *SANITIZED)),
+    # Dual-stack sockets take the ways of the two families once more.
+    ("battery on linux, debug", _battery("linux", "--filter", "*-*/dual:*/udp6", *SANITIZED)),
     ("battery on the reference provider", _reference),
     # Every night: ./sockproof traces reference, 50 seeds and 5 runs of each.
     ("traces of the reference provider", _sockproof(["traces", "reference", "--seeds", "1", "--times", "2"], r"traces differ")),
     # Much data through a network that is checked access by access takes its time, and shows nothing more.
-    ("battery on the reference provider, debug", _battery("reference:linux", "--filter", "*-Data.SixtyFour*", *SANITIZED)),
+    ("battery on the reference provider, debug",
+     _battery("reference:linux", "--filter", "*-*/dual:*/udp6:Data.SixtyFour*", *SANITIZED)),
     ("kill matrix, a quarter", _mutants),
     ("past findings of the fuzzers", _sockproof(["fuzz", "--past"], r"past findings:")),
     ("fuzzing, a moment", _fuzz),

@@ -137,7 +137,7 @@ constexpr Fault kFaults[] = {
     Row<SP_EINTR, SP_EAGAIN>("code-eintr-told-eagain", "wherever EINTR is meant, EAGAIN is told",
                              "message.recv_timeout_interrupted notify.signal_restart "
                              "progress.not_restarted_with_timeout",
-                             "posix linux", "nanomsg issue 39: a blocking recv does not return with EINTR"),
+                             "linux", "nanomsg issue 39: a blocking recv does not return with EINTR"),
     Row<SP_ETIMEDOUT, SP_EHOSTUNREACH>("code-etimedout-told-ehostunreach", "wherever ETIMEDOUT is meant, EHOSTUNREACH is told",
                                        "close.keepalive_dead_broken close.timeout_error events.connect_timeout_recorded "
                                        "refused.timeout_full_backlog",
