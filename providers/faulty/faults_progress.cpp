@@ -5,9 +5,6 @@
 namespace sockproof::faulty {
 namespace {
 
-constexpr int kUnderWay = 1;  // slots of a socket's memory
-constexpr int kMark = 2;
-
 bool IsConnect(const sp_call* call) { return IsSocketCall(call, SP_OP_CONNECT); }
 
 // Has a connect of this socket said that it goes on, and has it not been seen to end?
