@@ -169,8 +169,9 @@ json Info() {
 
 bool PutFault(const std::string& name, sp_provider* table, void* self) {
   // "none": the wrapper alone, to see that it changes nothing.
-  const faulty::Fault* fault = faulty::FindFault(name);
-  if (fault == nullptr && name != "none") return false;
+  const bool none = name == "none";
+  const faulty::Fault* fault = none ? nullptr : faulty::FindFault(name);
+  if (fault == nullptr && !none) return false;
   faulty::Wrap(fault, table, self);
   return true;
 }

@@ -186,17 +186,6 @@ def _mutants() -> str:
     return _sockproof(["mutants", "reference:linux", *words], r"faults on .* in ")()
 
 
-def _fuzz() -> str:
-    """Fuzzes for a moment without an engine: the fuzzers, the oracle and the reference provider agree. Not on the kernel, where the
-    same seed need not lead to the same calls, and what the oracle knows too little of yet would come up on some days."""
-    tool = build.ensure("release", ("sockproof-fuzz",)).folder / "sockproof-fuzz"
-    closing = []
-    for provider in ("reference:linux", "reference:winsock"):
-        words = ["--provider", provider, "search", "--seconds", "7", "--seed", "1"]
-        closing.append(say([str(tool), *words], r"scripts, .* causes in"))
-    return "; ".join(closing)
-
-
 STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("format of C++", _format),
     ("flake8 and mypy", _python),
@@ -220,7 +209,6 @@ STEPS: tuple[tuple[str, Callable[[], str]], ...] = (
      _battery("reference:linux", "--filter", "*-*/dual:*/udp6:Data.SixtyFour*", *SANITIZED)),
     ("kill matrix, a quarter", _mutants),
     ("past findings of the fuzzers", _sockproof(["fuzz", "--past"], r"past findings:")),
-    ("fuzzing, a moment", _fuzz),
     ("clang-tidy", _tidy),
 )
 

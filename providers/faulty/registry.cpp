@@ -66,8 +66,10 @@ std::vector<const Fault*> AllFaults() {
 }
 
 const Fault* FindFault(const std::string& name) {
-  for (const Fault* fault : AllFaults()) {
-    if (name == fault->name) return fault;
+  for (const FaultList* list : kLists) {
+    for (std::size_t i = 0; i < list->count; ++i) {
+      if (name == list->faults[i].name) return &list->faults[i];
+    }
   }
   return nullptr;
 }
