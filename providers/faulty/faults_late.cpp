@@ -419,7 +419,7 @@ constexpr Fault kFaults[] = {
      "data.blocked_send_goes_on data.pressure_both_ways", "posix linux winsock",
      "lwIP CHANGELOG, bug #41495: a threading issue between a waiter and what wakes it", BlockedSendStays},
     {"late-send-lost-after-full", "the first blocking send on a socket whose path was full is lost", "data.pressure_both_ways",
-     "posix linux winsock", kNoReport, LostAfterFull},
+     "posix", kNoReport, LostAfterFull},
     {"late-lingering-close-fails", "a close with a linger time fails with EINVAL when it is over", "close.interrupted", "posix",
      kNoReport, LingeringCloseFails},
     {"late-datagram-to-everybody", "a datagram socket can be connected to the broadcast address without SO_BROADCAST",
