@@ -207,7 +207,7 @@ SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::thre
     clients.push_back(ConnectTo(listener, net));
     Step(clients.back().SendBytes(number < kConnectionCount ? NumberName(number) : "stop"));
   };
-  // All threads find somebody waiting, and nothing is closed before the end: who hands a connection out twice can do it here.
+  // The first threads find several waiting, and nothing is closed before the end: who hands a connection out twice can do it.
   while (clients.size() < room) connect_next();
   struct Taken {
     std::vector<std::string> told;
@@ -222,14 +222,18 @@ SCENARIO(Accept, ManyThreads, kConnections.Needs({SP_CAP_THREADS}), accept::thre
         AcceptResult accepted = listener.socket.Accept(InTurn(static_cast<int64_t>(own.told.size())));
         ++taken;
         own.told.push_back(accepted.ok() ? Told(accepted.socket, 4) : Outcome(accepted).name());
-        if (!accepted.ok() || own.told.back() == "stop") break;
+        if (!accepted.ok()) break;
         own.sockets.push_back(std::move(accepted.socket));
+        if (own.told.back() == "stop") break;
       }
       return own;
     }));
   }
   while (clients.size() < kConnectionCount + kThreads) {
-    WaitUntil([&] { return clients.size() < taken.load() + room; }, Patience(), "room in the queue");
+    if (!WaitUntil([&] { return clients.size() < taken.load() + room; }, Patience(), "room in the queue")) {
+      CHECK_REQUIREMENT(accept::threads_none_lost, Holds(false, "clients wait, and the threads get none of them"));
+      CannotGoOn("threads still accept");
+    }
     connect_next();
   }
   std::map<std::string, int> count;

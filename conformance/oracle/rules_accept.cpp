@@ -275,8 +275,8 @@ void EndAccept(Court& court, const Operation& call) {
   // Too little room for the address may be a fault, and be noticed first (Windows Sockets 2, accept function, WSAEFAULT).
   const bool no_room = Is(call, SP_EFAULT) && call.arguments.Has("peer");
   const bool plain = !no_room && !call.arguments.Has("condition") && !call.arguments.Has("condition_pointer") &&
-                     (!call.arguments.Has("peer") ||
-                      (call.arguments.Get("peer").substr(0, 12) == "valid,valid," && call.arguments.Get("peer")[12] != '-'));
+                     (!call.arguments.Has("peer") || (call.arguments.Get("peer").substr(0, 12) == "valid,valid," &&
+                                                      call.arguments.Get("peer").substr(12, 1) != "-"));
   if (socket->phases == kListening) {
     if (call.ok()) return plain ? Accepted(court, call, *socket) : (court.Forget(call.subject), EndAccept(court, call));
     // A condition function, or a wrong argument, may have cost a connection.

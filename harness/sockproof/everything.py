@@ -36,8 +36,11 @@ def run(output: Path, options: list[str], say: Callable[[str], None], limit_s: f
     columns: list[compare.Column] = []
     codes: list[int] = []
     made: set[tuple[bool, str, str]] = set()
-    for name in names or members():
-        folder = output / "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    folders = {name: output / "".join(c if c.isalnum() or c in "-_." else "_" for c in name) for name in names or members()}
+    if there := [str(folder) for folder in folders.values() if folder.exists()]:
+        say(f"results are there already, and would be lost: {', '.join(there)}; take another --output")
+        return runner.HARNESS_FAILED
+    for name, folder in folders.items():
         code, said = 0, ""
         if (needs := _needs(name)) not in made:  # what is installed and built is not the target's time
             code, said = _one(name, folder, [*options, "--filter", NOTHING], BUILD_LIMIT_S)
@@ -98,7 +101,9 @@ def _one(name: str, folder: Path, options: list[str], limit_s: float) -> tuple[i
         except BaseException:
             _end(process)
             raise
-    if code not in (2, 3):
+    if code not in (runner.AS_EXPECTED, runner.UNEXPECTED, runner.NOTHING_RAN):
+        code = runner.HARNESS_FAILED  # a signal, or what no run ends with
+    if code not in (runner.HARNESS_FAILED, runner.NOTHING_RAN):
         return code, ""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return code, " / ".join(lines[-TAIL:])

@@ -122,6 +122,9 @@ class _Matrix:
 
     def take_again(self, record: Json) -> None:
         row, scenario = self.rows[record["fault"]], record["scenario"]
+        if record["verdict"] == "harness_error":
+            row.harness_failed = True
+            return
         noticed = {each for each, names in row.noticed.items() if scenario in names}
         row.again.setdefault(scenario, []).append(bool(noticed) and noticed <= set(record["noticed"]))
 
@@ -161,10 +164,11 @@ def matrix(build: Build, target: Target, chosen: list[Fault], jobs: int | None, 
     if good and left and not full:
         good = filling.run(left, everything=True, stop=True, jobs=jobs)
     killed = [row for row in rows if row.verdict == "killed"]
-    if good and times > 1 and killed:
-        good = filling.repeat(killed, times - 1, jobs)
     if not good:
         raise RuntimeError(f"the runner failed on {target.name}")
+    if times > 1 and killed and not filling.repeat(killed, times - 1, jobs):
+        for row in killed:  # what was noticed before stands; that it was so each time does not
+            row.harness_failed = row.harness_failed or any(len(row.again.get(name, ())) < times - 1 for name in row.killers)
     for row in rows:
         filling.tell(row)
         row.others.sort()

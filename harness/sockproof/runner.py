@@ -124,7 +124,8 @@ class Run:
         for _ in stdout:  # its closing lines: the records say the same
             pass
         if self.options.output is not None:
-            with (self.options.output / "results.jsonl").open() as results:
+            # A runner that could not begin has left none; its exit code says so.
+            with suppress(FileNotFoundError), (self.options.output / "results.jsonl").open() as results:
                 yield from parse(results)
 
     def _forward(self, stream: Iterator[str]) -> None:
